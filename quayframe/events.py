@@ -1,0 +1,175 @@
+"""What somebody did, as values.
+
+An event is put to the plugins that asked to check it before the act, becomes one row in the act's own
+transaction, and everything that follows (usage log, notifications, observing plugins) is derived from
+that row. A new event is one dataclass here and one call in a service.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that somebody did.
+
+    `kind` is the name in the usage log and is derived from the class name: `PushRepo` is `push_repo`.
+    `namespace` and `repository` are names (`repository` without its namespace), `performer` is the
+    account's name or None for nobody, `ip` is the client's address or None.
+    """
+
+    kind: ClassVar[str] = "event"
+
+    namespace: str | None = None
+    repository: str | None = None
+    performer: str | None = None
+    ip: str | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def metadata(self) -> dict[str, Any]:
+        """The fields of the class itself, as JSON values: what the usage log shows."""
+        base = {f.name for f in dataclasses.fields(Event)}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in base}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushRepo(Event):
+    """A manifest arrived: under `tags` (maybe several), or by its digest alone (`tags` is empty)."""
+
+    digest: str
+    media_type: str
+    size: int
+    tags: tuple[str, ...] = ()
+    subject: str | None = None
+    artifact_type: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRepo(Event):
+    """A manifest was read, by `tag` or by `digest` alone."""
+
+    digest: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteTag(Event):
+    tag: str
+    digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteManifest(Event):
+    digest: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteBlob(Event):
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateRepo(Event):
+    visibility: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgCreate(Event):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserCreate(Event):
+    username: str
+    superuser: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserChangePassword(Event):
+    username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserDisable(Event):
+    username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserEnable(Event):
+    username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateRobot(Event):
+    robot: str
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegenerateRobotToken(Event):
+    robot: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteRobot(Event):
+    robot: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRepoPermission(Event):
+    username: str
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteRepoPermission(Event):
+    username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRepoVisibility(Event):
+    visibility: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteRepo(Event):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginSuccess(Event):
+    username: str
+    via: str = "password"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginFailure(Event):
+    username: str
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceKeyCreate(Event):
+    kid: str
+    service: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def subclasses() -> dict[str, type[Event]]:
+    """Every event class by its kind."""
+    found: dict[str, type[Event]] = {}
+    todo = list(Event.__subclasses__())
+    while todo:
+        cls = todo.pop()
+        found[cls.kind] = cls
+        todo.extend(cls.__subclasses__())
+    return found
