@@ -1,0 +1,1 @@
+"""Values and grammars of the OCI distribution and image specifications: pure, without I/O."""
