@@ -19,12 +19,12 @@ class Provider(ABC):
 
     `name` is what configuration, API and database call the provider (`LocalStorage`, `Database`);
     `title` is what people read; `Config` is a pydantic model of what the operator writes, secrets as
-    `SecretStr`; `keys` are the top-level keys of config.yaml that `Config` reads, `*` allowed at the
-    end (`LDAP_*`), empty for a provider that is configured in place, as storage is.
+    `SecretStr`; `config_keys` are the top-level keys of config.yaml that `Config` reads, `*` allowed in them
+    (`LDAP_*`), empty for a provider that is configured in place, as storage is.
     """
 
     kind: ClassVar[str] = ""
     name: ClassVar[str]
     title: ClassVar[str] = ""
     Config: ClassVar[type[BaseModel]] = NoConfig
-    keys: ClassVar[tuple[str, ...]] = ()
+    config_keys: ClassVar[tuple[str, ...]] = ()

@@ -1,0 +1,55 @@
+"""Options and openings that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from quayframe import registry
+from quayframe.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="QUAYFRAME_CONFIG",
+    help="The configuration file; ./config.yaml where there is one.",
+)
+data_option = click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("quayframe-data"),
+    envvar="QUAYFRAME_DATA",
+    show_default=True,
+    help="The folder of embedded mode: database, storage, keys.",
+)
+
+
+def where(function: F) -> F:
+    """Adds --config and --data."""
+    return config_option(data_option(function))
+
+
+def config_file(path: Path | None) -> Path | None:
+    """The file to read: as told, or ./config.yaml where there is one."""
+    if path is None and Path("config.yaml").is_file():
+        return Path("config.yaml")
+    return path
+
+
+@contextmanager
+def opened(path: Path | None, data_dir: Path) -> Iterator[Registry]:
+    """A registry for one command, closed afterwards. Nothing is served and no plugin is started."""
+    manager, loaded = registry.load(config_file(path))
+    built = registry.build(manager, loaded, data_dir)
+    try:
+        yield built
+    finally:
+        built.close()

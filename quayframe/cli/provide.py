@@ -1,0 +1,42 @@
+"""The commands about configuration and plugins, given what they need to know of the plugins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quayframe import registry
+from quayframe.errors import QuayframeError
+from quayframe.plugin.manager import PluginManager
+
+from . import config as config_commands
+from . import plugins as plugin_commands_module
+from .common import config_file
+
+
+def _manager(path: Path | None = None) -> PluginManager:
+    manager, loaded = registry.load(config_file(path))
+    manager.configure(loaded.settings.PLUGIN_CONFIG)
+    return manager
+
+
+def _all_plugins() -> PluginManager:
+    manager = PluginManager()
+    manager.discover()
+    manager.load()
+    return manager
+
+
+config = config_commands.group(lambda: registry.provider_keys(_all_plugins()))
+plugins = plugin_commands_module.group(_manager)
+
+
+def plugin_commands(path: Path | None) -> dict[str, click.Group]:
+    """The commands of plugins. A configuration that cannot be read hides them, and nothing else."""
+    try:
+        manager, loaded = registry.load(path)
+        built = registry.build(manager, loaded, Path("quayframe-data"), migrate=False)
+        return manager.commands(built.host_for)
+    except QuayframeError:
+        return {}

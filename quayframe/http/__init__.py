@@ -1,0 +1,1 @@
+"""HTTP: translates to and from services, and nothing else."""

@@ -1,0 +1,84 @@
+"""The WSGI application of one registry."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import falcon
+
+from quayframe.errors import Internal, NameUnknown, NotFound, RegistryError, Unsupported
+from quayframe.registry import Registry
+
+from . import render, routes
+from .admission import Admission, long_requests
+from .middleware import Frame
+from .request import Callers
+from .router import Router
+from .telemetry import Metrics, RequestLog
+
+log = logging.getLogger("quayframe.http")
+
+
+def create_app(registry: Registry, *, threads: int = 256, log_requests: bool = True) -> falcon.App[Any, Any]:
+    """The callable that a WSGI server runs.
+
+    :param threads: of each process of the server: long requests may take all but a few of them.
+    """
+    callers = Callers(registry, registry.settings.TRUSTED_PROXIES)
+    router = Router()
+    metrics = Metrics(registry.settings.PROMETHEUS_NAMESPACE)
+    routes.add_all(router, registry, callers, metrics)
+    request_log = RequestLog() if log_requests else _silent
+    frame = Frame(registry, callers, router, Admission(long_requests(threads)), metrics.observe, request_log)
+    app: falcon.App[Any, Any] = falcon.App(router=router, middleware=[frame])
+    app.req_options.strip_url_path_trailing_slash = False
+    app.req_options.auto_parse_form_urlencoded = False
+    app.resp_options.default_media_type = render.JSON
+    handler = Errors(callers)
+    app.add_error_handler(RegistryError, handler.known)
+    app.add_error_handler(falcon.HTTPError, handler.of_falcon)
+    app.add_error_handler(Exception, handler.unforeseen)
+    return app
+
+
+def _silent(req: Any, resp: Any, status: int, seconds: float) -> None:
+    """No request log."""
+
+
+class Errors:
+    """Every error in the shape of its part of the registry, never as HTML."""
+
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
+
+    def known(
+        self, req: falcon.Request, resp: falcon.Response, error: RegistryError, params: dict[str, Any]
+    ) -> None:
+        api = req.path.startswith("/api/")
+        try:
+            base, hostname = self._callers.base_url(req), self._callers.hostname(req)
+        except RegistryError:
+            base, hostname = "http://localhost", "localhost"
+        render.refuse(resp, error, req.context.request_id, api=api, base_url=base)
+        if error.status == 401 and not api:
+            scope = getattr(error, "scope", None) or getattr(req.context, "scope", None)
+            resp.set_header("WWW-Authenticate", render.challenge(base, hostname, scope))
+            resp.set_header("Docker-Distribution-API-Version", "registry/2.0")
+
+    def of_falcon(
+        self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
+    ) -> None:
+        made = render.from_falcon(error)
+        if req.path.startswith("/v2/"):
+            if isinstance(made, NotFound):
+                made = NameUnknown("there is no such path in the registry protocol")
+            elif isinstance(made, Unsupported):
+                made = Unsupported(headers=made.headers)
+        self.known(req, resp, made, params)
+
+    def unforeseen(
+        self, req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
+    ) -> None:
+        log.exception("request %s failed", req.context.request_id, exc_info=error)
+        self.known(req, resp, Internal(), params)

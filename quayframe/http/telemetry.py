@@ -1,0 +1,96 @@
+"""The request's line in the log and its place in the metrics.
+
+One JSON line per request on standard output, and counters over all processes of this machine
+(prometheus_client's multi-process mode, where the server set it up).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from json import dumps
+from typing import Any
+
+import falcon
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+
+class Metrics:
+    """Request counters of one process. `namespace` is PROMETHEUS_NAMESPACE."""
+
+    def __init__(self, namespace: str) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "http_requests",
+            "Requests by method, route and status.",
+            ("method", "route", "status"),
+            namespace=namespace,
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time from the request's headers to the response's, by method and route.",
+            ("method", "route"),
+            namespace=namespace,
+            registry=self._registry,
+            buckets=_BUCKETS,
+        )
+        self._known: dict[tuple[str, str | None, int], tuple[Any, Any]] = {}
+
+    def observe(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        key = (method, route, status)
+        known = self._known.get(key)
+        if known is None:
+            # Only routes that exist become labels: a path that a client makes up is "none".
+            shown = method if method in falcon.constants.HTTP_METHODS else "other"
+            name = route or "none"
+            known = (
+                self._requests.labels(shown, name, str(status)),
+                self._seconds.labels(shown, name),
+            )
+            if len(self._known) < 2000:
+                self._known[key] = known
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def expose(self) -> tuple[bytes, str]:
+        """(text, content type) of the metrics of all processes."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
+
+
+class RequestLog:
+    """Writes a line per request to a file descriptor, in one write each, so that processes may share it."""
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor = descriptor
+        self._second = 0
+        self._stamp = ""
+
+    def __call__(self, req: falcon.Request, resp: falcon.Response, status: int, seconds: float) -> None:
+        now = time.time()
+        whole = int(now)
+        if whole != self._second:
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+            self._second = whole
+        env = req.env
+        context = req.context
+        user = context.user
+        line = (
+            f'{{"time":"{self._stamp}.{int(now * 1000) % 1000:03d}Z","level":"INFO","event":"request"'
+            f',"id":"{context.request_id}","method":{dumps(req.method)},"path":{dumps(req.path)}'
+            f',"status":{status},"ms":{seconds * 1000:.2f}'
+            f',"user":{dumps(user) if user else "null"},"client":{dumps(str(env.get("REMOTE_ADDR", "")))}'
+            f',"agent":{dumps(env.get("HTTP_USER_AGENT", "")[:200])}}}\n'
+        )
+        try:
+            os.write(self._descriptor, line.encode())
+        except OSError:
+            # Nobody reads the log any more: requests go on being served.
+            return

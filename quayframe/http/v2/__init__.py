@@ -1,0 +1,1 @@
+"""The registry protocol: the OCI distribution specification, one file per noun."""

@@ -1,0 +1,166 @@
+"""Manifests: pull, push, delete, under conditions."""
+
+from __future__ import annotations
+
+import re
+
+import falcon
+
+from quayframe.errors import InvalidRequest, ManifestTooLarge, ManifestUnknown
+from quayframe.events import PullRepo
+from quayframe.oci import names
+from quayframe.oci.digest import Digest
+from quayframe.oci.manifest import MAXIMUM_SIZE
+from quayframe.oci.names import RepositoryName
+from quayframe.plugin.access import SELF_DECIDED, Repo
+from quayframe.registry import Registry
+from quayframe.services.manifests import Pulled
+from quayframe.services.tags import Condition
+
+from ..body import RequestBody
+
+_ETAGS = re.compile(r'\s*(?:W/)?"([^"]*)"\s*(?:,|$)|\s*(\*)\s*$')
+
+
+class Manifest:
+    """`/v2/<name>/manifests/<reference>` (specification, end-3, end-7, end-9)."""
+
+    access = {
+        "GET": SELF_DECIDED,
+        "HEAD": SELF_DECIDED,
+        "PUT": Repo("push"),
+        "DELETE": Repo("delete"),
+    }
+
+    def __init__(self, registry: Registry) -> None:
+        self._manifests = registry.manifests
+        self._tags = registry.tags
+        self._registry = registry
+        self._checked = registry.plugins.wants_check(PullRepo)
+
+    def on_get(
+        self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
+    ) -> None:
+        pulled = self._pull(req, name, reference)
+        etag = f'"{pulled.digest}"'
+        headers = {
+            "Docker-Content-Digest": pulled.digest,
+            "Content-Type": pulled.media_type,
+            "Docker-Distribution-API-Version": "registry/2.0",
+            "ETag": etag,
+        }
+        resp.set_headers(headers)
+        known = req.env.get("HTTP_IF_NONE_MATCH")
+        if known is not None and pulled.digest in _etags(known):
+            resp.status = 304
+            return
+        resp.data = pulled.body
+
+    def on_head(
+        self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
+    ) -> None:
+        self.on_get(req, resp, name, reference)
+
+    def _pull(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:
+        token = req.context.token
+        if ":" in reference:
+            pulled = self._manifests.pull_digest(token, name, Digest.parse(reference))
+            tag = None
+        elif names.is_tag(reference):
+            pulled = self._manifests.pull_tag(token, name, reference, req.env.get("HTTP_ACCEPT"))
+            tag = reference
+        else:
+            self._registry.gate.pass_(token, name, "pull")
+            raise ManifestUnknown()
+        if self._checked:
+            event = PullRepo(
+                namespace=name.namespace,
+                repository=name.name,
+                performer=req.context.user,
+                digest=pulled.digest,
+                tag=tag,
+            )
+            self._registry.plugins.check(event, self._registry.host_for)
+        return pulled
+
+    def on_put(
+        self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
+    ) -> None:
+        digest = None
+        # OCI-Tag: a push by digest or by tag may name further tags.
+        tags = req.get_param_as_list("tag") or []
+        if ":" in reference:
+            digest = Digest.parse(reference)
+        else:
+            tags = [reference, *tags]
+        for tag in tags:
+            names.check_tag(tag)
+        body = _whole_body(req)
+        pushed = self._manifests.push(
+            req.context.allowed,
+            body,
+            req.env.get("CONTENT_TYPE"),
+            digest=digest,
+            tags=tags,
+            condition=_condition(req),
+        )
+        resp.status = 201
+        resp.set_header("Location", f"/v2/{name.full}/manifests/{pushed.digest}")
+        resp.set_header("Docker-Content-Digest", pushed.digest)
+        resp.set_header("ETag", f'"{pushed.digest}"')
+        if pushed.subject is not None:
+            resp.set_header("OCI-Subject", pushed.subject)
+        if pushed.tags and req.get_param_as_list("tag"):
+            resp.set_header("OCI-Tag", ", ".join(pushed.tags))
+
+    def on_delete(
+        self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
+    ) -> None:
+        condition = _condition(req)
+        if ":" in reference:
+            digest = Digest.parse(reference)
+            condition.check(reference, digest)
+            self._manifests.delete(req.context.allowed, digest)
+        else:
+            names.check_tag(reference)
+            self._tags.delete(req.context.allowed, reference, condition)
+        resp.status = 202
+
+
+def _whole_body(req: falcon.Request) -> bytes:
+    body = RequestBody(req.env, limit=MAXIMUM_SIZE, too_large=ManifestTooLarge)
+    pieces = []
+    try:
+        while piece := body.read(MAXIMUM_SIZE + 1):
+            pieces.append(piece)
+    finally:
+        body.close()
+    return b"".join(pieces)
+
+
+def _condition(req: falcon.Request) -> Condition:
+    match = req.env.get("HTTP_IF_MATCH")
+    none_match = req.env.get("HTTP_IF_NONE_MATCH")
+    return Condition(
+        match=_etags(match) if match is not None else None,
+        none_match=_etags(none_match) if none_match is not None else None,
+    )
+
+
+def _etags(header: str) -> tuple[str, ...]:
+    """The tags of an If-Match or If-None-Match header, `*` among them. A bare digest is taken too."""
+    found: list[str] = []
+    at = 0
+    header = header.strip()
+    while at < len(header):
+        piece = _ETAGS.match(header, at)
+        if piece is None:
+            bare = header.strip()
+            if not found and bare.startswith(("sha256:", "sha512:")):
+                return (bare,)
+            raise InvalidRequest('If-Match and If-None-Match are written as "<digest>" in quotes, or *')
+        found.append(piece[1] if piece[1] is not None else "*")
+        at = piece.end()
+    if not found:
+        raise InvalidRequest("an empty If-Match or If-None-Match header")
+    return tuple(found)

@@ -1,0 +1,280 @@
+"""The composition root: a configuration becomes a database, plugins, providers and services."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from quayframe import config
+from quayframe.config import Loaded, ProviderKeys, Settings
+from quayframe.data import migrations
+from quayframe.data.db import SQLITE, Database
+from quayframe.errors import StartError
+from quayframe.events import Event
+from quayframe.plugin import AuthProvider, Host, StorageBackend
+from quayframe.plugin.manager import PluginManager
+from quayframe.services import bootstrap
+from quayframe.services import manifests as manifest_service
+from quayframe.services.access import Access
+from quayframe.services.accounts import Accounts
+from quayframe.services.activity import Activity
+from quayframe.services.blobs import TRASH_DELAY_MS, Blobs
+from quayframe.services.crypto import SecretBox
+from quayframe.services.gate import Gate, Rules
+from quayframe.services.gc import Collector
+from quayframe.services.host import PluginHost
+from quayframe.services.jobs import Jobs
+from quayframe.services.keys import Keys
+from quayframe.services.logins import Logins
+from quayframe.services.manifests import Manifests
+from quayframe.services.passwords import PasswordChecker
+from quayframe.services.referrers import Referrers
+from quayframe.services.repositories import Repositories
+from quayframe.services.storage import Storage
+from quayframe.services.tags import Tags
+from quayframe.services.tokens import Tokens
+from quayframe.services.uploads import Uploads
+
+
+@dataclass
+class Registry:
+    """Everything that runs in one process, wired."""
+
+    settings: Settings
+    loaded: Loaded
+    plugins: PluginManager
+    db: Database
+    accounts: Accounts
+    access: Access
+    activity: Activity
+    keys: Keys
+    tokens: Tokens
+    logins: Logins
+    gate: Gate
+    repositories: Repositories
+    blobs: Blobs
+    uploads: Uploads
+    manifests: Manifests
+    tags: Tags
+    referrers: Referrers
+    storage: Storage
+    jobs: Jobs
+    collector: Collector
+
+    def host_for(self, plugin: str) -> Host:
+        """The host that the hooks of this plugin receive."""
+        return _host(self.db, self.plugins, self.settings, plugin)
+
+    def start(self) -> None:
+        """Calls the plugins' start hooks. Raises StartError for one that hangs or is needed and broken."""
+        needed = {
+            self.plugins.provider("auth", self.settings.AUTHENTICATION_TYPE).plugin,
+            *(self.plugins.provider("storage", e.engine).plugin for e in self.loaded.storage.values()),
+        }
+        self.plugins.startup(self.host_for, needed=needed)
+
+    def close(self) -> None:
+        self.keys.close()
+        self.db.close()
+
+
+def load(
+    path: str | Path | None, env: Mapping[str, str] | None = None, *, strict: bool = False
+) -> tuple[PluginManager, Loaded]:
+    """Reads the configuration twice: for PLUGINS, and again with what the plugins say of their keys.
+
+    Raises ConfigError with every problem."""
+    env = os.environ if env is None else env
+    first = config.load(path, env=env)
+    manager = PluginManager(allow=first.settings.PLUGINS)
+    manager.discover()
+    manager.load()
+    keys, engines = provider_keys(manager)
+    return manager, config.load(path, provider_keys=keys, engines=engines, strict=strict, env=env)
+
+
+def provider_keys(manager: PluginManager) -> tuple[list[ProviderKeys], dict[str, type[BaseModel]]]:
+    """The top-level keys that providers read, and the parameters of each storage engine."""
+    keys = []
+    for kind in ("auth", "login", "trigger", "notifier", "executor", "scanner"):
+        for name, record in manager.providers(kind).items():
+            if record.cls.config_keys:
+                keys.append(ProviderKeys(name, tuple(record.cls.config_keys), record.cls.Config))
+    engines = {name: record.cls.Config for name, record in manager.providers("storage").items()}
+    return keys, engines
+
+
+def build(
+    manager: PluginManager,
+    loaded: Loaded,
+    data_dir: str | Path,
+    *,
+    processes: int = 1,
+    migrate: bool | None = None,
+) -> Registry:
+    """Wires a registry; the folder of embedded mode is `data_dir`. Nothing is served yet.
+
+    :param processes: how many web processes share this machine's cores.
+    :param migrate: run pending migrations; by itself only on SQLite.
+    Raises ConfigError, StartError.
+    """
+    settings = config.embedded(loaded.settings, data_dir)
+    manager.configure(settings.PLUGIN_CONFIG)
+    assert settings.DB_URI is not None
+    db = Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
+    _schema(db, migrate)
+    storage = _storage(manager, loaded, settings)
+    return _wire(manager, loaded, settings, db, storage, Path(data_dir), processes)
+
+
+def _schema(db: Database, migrate: bool | None) -> None:
+    pending = migrations.pending(db)
+    if not pending:
+        return
+    if migrate is False or (migrate is None and db.dialect != SQLITE):
+        raise StartError("the database's schema is not current; run: quayframe migrate")
+    migrations.migrate(db)
+
+
+def _storage(manager: PluginManager, loaded: Loaded, settings: Settings) -> Storage:
+    backends: dict[str, StorageBackend] = {}
+    for location, (engine, params) in (settings.DISTRIBUTED_STORAGE_CONFIG or {}).items():
+        cls: Any = manager.provider("storage", engine).cls
+        entry = loaded.storage.get(location)
+        backends[location] = cls(entry.config if entry else cls.Config(**params))
+    preference = [name for name in settings.DISTRIBUTED_STORAGE_PREFERENCE if name in backends]
+    if not preference:
+        raise StartError("DISTRIBUTED_STORAGE_PREFERENCE names no location of DISTRIBUTED_STORAGE_CONFIG")
+    return Storage(backends, preference)
+
+
+def _host(db: Database, manager: PluginManager, settings: Settings, plugin: str) -> Host:
+    name = settings.SERVER_HOSTNAME
+    url = f"{settings.PREFERRED_URL_SCHEME}://{name}" if name else None
+    return PluginHost(db, plugin, manager.record(plugin).config, url)
+
+
+def _wire(
+    manager: PluginManager,
+    loaded: Loaded,
+    s: Settings,
+    db: Database,
+    storage: Storage,
+    data_dir: Path,
+    processes: int,
+) -> Registry:
+    def check(event: Event) -> None:
+        manager.check(event, lambda plugin: _host(db, manager, s, plugin))
+
+    assert s.SECRET_KEY is not None
+    assert s.DATABASE_SECRET_KEY is not None
+    secret = s.SECRET_KEY.get_secret_value().encode()
+    library = s.LIBRARY_NAMESPACE if s.FEATURE_LIBRARY_SUPPORT else None
+    activity = Activity(db, s.DISABLED_FOR_AUDIT_LOGS)
+    checker = PasswordChecker(max(1, (os.cpu_count() or 1) // processes))
+    box = SecretBox(s.DATABASE_SECRET_KEY.get_secret_value())
+    superusers = s.SUPER_USERS or (() if s.FEATURE_USER_INITIALIZE else (bootstrap.DEFAULT_NAME,))
+    accounts = Accounts(db, activity, box, checker, superusers if s.FEATURE_SUPER_USERS else ())
+    access = Access(
+        db,
+        anonymous=s.FEATURE_ANONYMOUS_ACCESS,
+        superusers_full=s.FEATURE_SUPERUSERS_FULL_ACCESS,
+        readonly_superusers=s.GLOBAL_READONLY_SUPER_USERS,
+        restricted=(s.RESTRICTED_USERS_WHITELIST or ()) if s.FEATURE_RESTRICTED_USERS else None,
+    )
+    keys = Keys(
+        db,
+        service=s.INSTANCE_SERVICE_KEY_SERVICE,
+        life_s=s.INSTANCE_SERVICE_KEY_EXPIRATION,
+        refresh_s=s.INSTANCE_SERVICE_KEY_REFRESH,
+        folder=data_dir if data_dir.is_dir() else None,
+    )
+    tokens = Tokens(
+        keys,
+        access,
+        accounts,
+        service=s.INSTANCE_SERVICE_KEY_SERVICE,
+        max_fresh_s=s.REGISTRY_JWT_AUTH_MAX_FRESH_S,
+        library=library,
+        extended_names=s.FEATURE_EXTENDED_REPOSITORY_NAMES,
+        create_namespaces=s.CREATE_NAMESPACE_ON_PUSH,
+        anonymous=s.FEATURE_ANONYMOUS_ACCESS,
+    )
+    logins = Logins(
+        db,
+        accounts,
+        activity,
+        [_auth(manager, loaded, s.AUTHENTICATION_TYPE, accounts)],
+        key=hmac.digest(secret, b"login failures", "sha256"),
+        robots_disallowed=s.ROBOTS_DISALLOW,
+        robots_allowed=s.ROBOTS_WHITELIST,
+        audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
+        audit_logins=s.ACTION_LOG_AUDIT_LOGINS,
+    )
+    gate = Gate(db, Rules(anonymous=s.FEATURE_ANONYMOUS_ACCESS))
+    repositories = Repositories(
+        db,
+        accounts,
+        access,
+        activity,
+        check,
+        private=s.CREATE_PRIVATE_REPO_ON_PUSH,
+        create_namespaces=s.CREATE_NAMESPACE_ON_PUSH,
+    )
+    blobs = Blobs(
+        db,
+        gate,
+        storage,
+        access,
+        activity,
+        repositories,
+        check,
+        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
+        trash_delay_ms=0 if s.TESTING else TRASH_DELAY_MS,
+    )
+    uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
+    tags = Tags(db, activity, check)
+    rules = manifest_service.Rules(
+        oci=s.FEATURE_GENERAL_OCI_SUPPORT,
+        allowed_types=s.ALLOWED_OCI_ARTIFACT_TYPES,
+        sparse=s.FEATURE_SPARSE_INDEX,
+        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
+    )
+    return Registry(
+        settings=s,
+        loaded=loaded,
+        plugins=manager,
+        db=db,
+        accounts=accounts,
+        access=access,
+        activity=activity,
+        keys=keys,
+        tokens=tokens,
+        logins=logins,
+        gate=gate,
+        repositories=repositories,
+        blobs=blobs,
+        uploads=uploads,
+        manifests=Manifests(db, gate, repositories, tags, activity, check, rules),
+        tags=tags,
+        referrers=Referrers(db),
+        storage=storage,
+        jobs=Jobs(db),
+        collector=Collector(db, storage, uploads, expired_key_ms=s.EXPIRED_SERVICE_KEY_TTL_SEC * 1000),
+    )
+
+
+def _auth(manager: PluginManager, loaded: Loaded, name: str, accounts: Accounts) -> AuthProvider:
+    """The log-in provider that AUTHENTICATION_TYPE names. Providers of the core's own say which
+    services they need (`needs`), and are handed them."""
+    cls: Any = manager.provider("auth", name).cls
+    own = {"accounts": accounts}
+    needs = {need: own[need] for need in getattr(cls, "needs", ())}
+    provider: AuthProvider = cls(loaded.config_of(cls.Config), **needs)
+    return provider

@@ -1,0 +1,290 @@
+"""Users, organizations and robots: one namespace of names."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import peewee
+
+from quayframe import events
+from quayframe.data.db import Database, Tx
+from quayframe.data.tables import Account as Row
+from quayframe.data.tables import Team, TeamMember
+from quayframe.errors import AlreadyExists, Denied, InvalidRequest, NotFound
+from quayframe.oci import names
+from quayframe.plugin.boundary import outside
+
+from .activity import Activity
+from .clock import now_ms
+from .crypto import SecretBox, new_token, same
+from .passwords import PasswordChecker, hash_password
+from .principal import Principal
+
+_COLUMNS = (
+    Row.id, Row.uuid, Row.name, Row.kind, Row.owner, Row.email, Row.enabled, Row.auth_epoch, Row.verified,
+    Row.created_ms,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user, organization or robot; `owner_id` is a robot's namespace."""
+
+    id: int
+    uuid: str
+    name: str
+    kind: str
+    owner_id: int | None
+    email: str | None
+    enabled: bool
+    epoch: int
+    verified: bool
+    created_ms: int
+
+
+def _account(row: tuple[Any, ...]) -> Account:
+    ident, uid, name, kind, owner, email, enabled, epoch, verified, created = row
+    return Account(ident, uid, name, kind, owner, email, bool(enabled), epoch, bool(verified), created)
+
+
+class Accounts:
+    """Who there is, and who is behind a password.
+
+    :param superusers: names of SUPER_USERS.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        activity: Activity,
+        box: SecretBox,
+        checker: PasswordChecker,
+        superusers: Collection[str] = (),
+    ) -> None:
+        self._db = db
+        self._activity = activity
+        self._box = box
+        self._checker = checker
+        self._superusers = frozenset(superusers)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Account | None:
+        """The account of this name."""
+        row = self._db.one(Row.select(*_COLUMNS).where((Row.name == name) & Row.deleted_ms.is_null()))
+        return _account(row) if row else None
+
+    def get(self, name: str) -> Account:
+        """The account of this name. Raises NotFound."""
+        found = self.find(name)
+        if found is None:
+            raise NotFound(f"there is no account {name}")
+        return found
+
+    def find_by_email(self, email: str) -> Account | None:
+        where = (Row.email == email) & (Row.kind == "user") & Row.deleted_ms.is_null()
+        row = self._db.one(Row.select(*_COLUMNS).where(where))
+        return _account(row) if row else None
+
+    def users(self) -> list[Account]:
+        """All users, by name."""
+        where = (Row.kind == "user") & Row.deleted_ms.is_null()
+        return [_account(r) for r in self._db.rows(Row.select(*_COLUMNS).where(where).order_by(Row.name))]
+
+    def any_user(self) -> bool:
+        return self._db.one(Row.select(Row.id).where(Row.kind == "user").limit(1)) is not None
+
+    def is_superuser(self, name: str) -> bool:
+        return name in self._superusers
+
+    def principal(self, account: Account, ip: str | None = None) -> Principal:
+        """The account as somebody who acts."""
+        return Principal(
+            account.kind,
+            account.id,
+            account.uuid,
+            account.name,
+            account.epoch,
+            account.kind == "user" and account.name in self._superusers,
+            ip,
+        )
+
+    # -- passwords ----------------------------------------------------------------------------
+
+    def check_password(self, name_or_email: str, password: str) -> Account | bool | None:
+        """The account behind a name or e-mail and a password: None when there is no such user, False
+        when the password is wrong. Both take the same time."""
+        outside("a password check")
+        where = (Row.kind == "user") & Row.deleted_ms.is_null()
+        by = Row.email == name_or_email if "@" in name_or_email else Row.name == name_or_email
+        row = self._db.one(Row.select(Row.password_hash, *_COLUMNS).where(where & by))
+        if not self._checker.check(password, row[0] if row else None):
+            return False if row else None
+        assert row is not None
+        return _account(row[1:])
+
+    def set_password(self, principal: Principal, name: str, password: str) -> None:
+        """Changes a user's password; every token made with the old one is refused from now on."""
+        names.check_password(password)
+        account = self.get(name)
+        _self_or_superuser(principal, account)
+        if account.kind != "user":
+            raise InvalidRequest(f"{name} is no user: only users have passwords")
+        hashed = hash_password(password)
+        event = events.UserChangePassword(namespace=name, performer=principal.performer, username=name)
+
+        def work(tx: Tx) -> None:
+            tx.run(
+                Row.update(password_hash=hashed, auth_epoch=Row.auth_epoch + 1).where(Row.id == account.id)
+            )
+            self._activity.record(tx, event, namespace_id=account.id, performer_id=principal.account_id)
+
+        self._db.write(work)
+
+    # -- making -------------------------------------------------------------------------------
+
+    def create_user(
+        self, principal: Principal, name: str, password: str | None, email: str | None = None
+    ) -> Account:
+        """Makes a user. Raises NameInvalid-like InvalidRequest, AlreadyExists."""
+        _superuser(principal)
+        names.check_namespace(name)
+        if password is not None:
+            names.check_password(password)
+        hashed = hash_password(password) if password is not None else None
+        event = events.UserCreate(
+            namespace=name, performer=principal.performer, username=name, superuser=name in self._superusers
+        )
+
+        def work(tx: Tx) -> None:
+            if email and tx.one(Row.select(Row.id).where((Row.email == email) & (Row.kind == "user"))):
+                raise AlreadyExists("E-mail address already used")
+            account_id = self._insert(tx, name, "user", email=email, password_hash=hashed)
+            self._activity.record(tx, event, namespace_id=account_id, performer_id=principal.account_id)
+
+        self._db.write(work)
+        return self.get(name)
+
+    def add_organization(self, tx: Tx, principal: Principal, name: str) -> int:
+        """Makes an organization with its team `owners`, whose first member is the principal."""
+        assert principal.account_id is not None
+        email = tx.value(Row.select(Row.email).where(Row.id == principal.account_id))
+        if email and "@" in email:
+            local, _, domain = email.partition("@")
+            email = f"{local}+{name}@{domain}"
+        organization = self._insert(tx, name, "organization", email=email or str(uuid.uuid4()))
+        team = tx.insert(Team, uuid=str(uuid.uuid4()), organization=organization, name="owners", role="admin")
+        tx.insert(TeamMember, team=team, account=principal.account_id)
+        event = events.OrgCreate(namespace=name, performer=principal.performer)
+        self._activity.record(tx, event, namespace_id=organization, performer_id=principal.account_id)
+        return organization
+
+    def _insert(self, tx: Tx, name: str, kind: str, **values: Any) -> int:
+        try:
+            return tx.insert(Row, uuid=str(uuid.uuid4()), name=name, kind=kind, created_ms=now_ms(), **values)
+        except peewee.IntegrityError as error:
+            raise AlreadyExists(f"the name {name} is taken") from error
+
+    # -- robots -------------------------------------------------------------------------------
+
+    def create_robot(self, principal: Principal, name: str, description: str = "") -> str:
+        """Makes the robot `<namespace>+<short>` and returns its token (64 characters)."""
+        namespace, _ = names.parse_robot(name)
+        owner = self.get(namespace)
+        _self_or_superuser(principal, owner)
+        if len(description) > 255:
+            raise InvalidRequest("a robot's description has at most 255 characters")
+        token = new_token(64)
+        event = events.CreateRobot(
+            namespace=namespace, performer=principal.performer, robot=name, description=description
+        )
+
+        def work(tx: Tx) -> None:
+            self._insert(
+                tx,
+                name,
+                "robot",
+                owner=owner.id,
+                robot_token=self._box.encrypt(token),
+                description=description,
+            )
+            self._activity.record(tx, event, namespace_id=owner.id, performer_id=principal.account_id)
+
+        self._db.write(work)
+        return token
+
+    def regenerate_robot(self, principal: Principal, name: str) -> str:
+        """Gives a robot a new token; the old one, and all made with it, is refused from now on."""
+        robot = self._robot(principal, name)
+        token = new_token(64)
+        event = events.RegenerateRobotToken(
+            namespace=name.partition("+")[0], performer=principal.performer, robot=name
+        )
+
+        def work(tx: Tx) -> None:
+            tx.run(
+                Row.update(robot_token=self._box.encrypt(token), auth_epoch=Row.auth_epoch + 1).where(
+                    Row.id == robot.id
+                )
+            )
+            self._activity.record(tx, event, namespace_id=robot.owner_id, performer_id=principal.account_id)
+
+        self._db.write(work)
+        return token
+
+    def robots(self, namespace: str) -> list[Account]:
+        owner = self.get(namespace)
+        where = (Row.owner == owner.id) & (Row.kind == "robot") & Row.deleted_ms.is_null()
+        return [_account(r) for r in self._db.rows(Row.select(*_COLUMNS).where(where).order_by(Row.name))]
+
+    def check_robot(self, name: str, token: str) -> Account | None:
+        """The robot of this name when `token` is its token and its owner is enabled."""
+        owner = Row.alias("namespace")
+        row = self._db.one(
+            Row.select(Row.robot_token, owner.enabled, *_COLUMNS)
+            .join(owner, on=(owner.id == Row.owner))
+            .where((Row.name == name) & (Row.kind == "robot") & Row.deleted_ms.is_null())
+        )
+        if row is None or not row[0]:
+            return None
+        if not same(self._box.decrypt(row[0]) or "", token) or not token:
+            return None
+        return _account(row[2:]) if row[1] else None
+
+    def _robot(self, principal: Principal, name: str) -> Account:
+        robot = self.get(name)
+        if robot.kind != "robot":
+            raise NotFound(f"there is no robot {name}")
+        _self_or_superuser(principal, self.get(name.partition("+")[0]))
+        return robot
+
+    # -- switching off ------------------------------------------------------------------------
+
+    def set_enabled(self, principal: Principal, name: str, enabled: bool) -> None:
+        """Switches an account on or off; off, its tokens and its robots' are refused at once."""
+        _superuser(principal)
+        account = self.get(name)
+        kind = events.UserEnable if enabled else events.UserDisable
+        event = kind(namespace=name, performer=principal.performer, username=name)
+
+        def work(tx: Tx) -> None:
+            tx.run(
+                Row.update(enabled=int(enabled), auth_epoch=Row.auth_epoch + 1).where(Row.id == account.id)
+            )
+            tx.run(Row.update(auth_epoch=Row.auth_epoch + 1).where(Row.owner == account.id))
+            self._activity.record(tx, event, namespace_id=account.id, performer_id=principal.account_id)
+
+        self._db.write(work)
+
+
+def _superuser(principal: Principal) -> None:
+    if not principal.superuser:
+        raise Denied("only a superuser may do this")
+
+
+def _self_or_superuser(principal: Principal, account: Account) -> None:
+    if not principal.superuser and principal.account_id != account.id:
+        raise Denied()

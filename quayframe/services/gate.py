@@ -1,0 +1,131 @@
+"""The decision on one request of the protocol: the token against the present state of the database.
+
+The account's enabled flag and epoch, the repository's uuid and visibility come with the row that the
+request reads anyway, so a decision costs no query of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from quayframe.data.db import Database
+from quayframe.errors import NamespaceDisabled, NameUnknown, Unauthorized, Unsupported
+from quayframe.oci.names import RepositoryName
+
+from .principal import ANONYMOUS, Principal
+from .tokens import BearerToken, Grant
+
+# One row, whether or not account, namespace and repository exist.
+HEAD = (
+    "SELECT a.enabled, a.auth_epoch, a.deleted_ms, n.id, n.enabled, r.id, r.uuid, r.visibility, r.state,"
+    " r.kind, r.creator_id, r.created_ms{more}"
+    " FROM (SELECT 1 AS one) x LEFT JOIN account a ON a.uuid = ?"
+    " LEFT JOIN account n ON n.name = ? AND n.deleted_ms IS NULL"
+    " LEFT JOIN repository r ON r.namespace_id = n.id AND r.name = ? AND r.deleted_ms IS NULL"
+)
+WIDTH = 12
+_PLAIN = HEAD.format(more="")
+
+_NEEDS = {"pull": "pull", "push": "push", "delete": "push", "admin": "*"}
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A request that may go on. `repository_id` is None only where push may create the repository."""
+
+    principal: Principal
+    name: RepositoryName
+    namespace_id: int | None
+    repository_id: int | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the operator set that decisions depend on."""
+
+    anonymous: bool = True
+
+
+class Gate:
+    """Decides on requests to the protocol."""
+
+    def __init__(self, db: Database, rules: Rules) -> None:
+        self._db = db
+        self._rules = rules
+
+    def params(self, token: BearerToken | None, name: RepositoryName) -> tuple[str, str, str]:
+        """The parameters of HEAD."""
+        uuid = token.principal.uuid if token is not None else None
+        return (uuid or "", name.namespace, name.name)
+
+    def pass_(self, token: BearerToken | None, name: RepositoryName, need: str) -> Allowed:
+        """Decides by a query of its own. `need` is pull, push, delete or admin.
+
+        Raises Unauthorized with the scope to ask for, NameUnknown for a repository that is not there
+        (unless push may create it)."""
+        row = self._db.sql_one(_PLAIN, self.params(token, name))
+        assert row is not None
+        return self.decide(row, token, name, need)
+
+    def decide(
+        self, row: tuple[Any, ...], token: BearerToken | None, name: RepositoryName, need: str
+    ) -> Allowed:
+        """Decides by the first columns of `row`, which HEAD's query gave."""
+        a_enabled, a_epoch, a_deleted, n_id, n_enabled, r_id, r_uuid, visibility, state, kind = row[:10]
+        full = name.full
+        if token is None:
+            principal, grant = ANONYMOUS, None
+        else:
+            principal, grant = token.principal, token.grants.get(full)
+            if principal.account_id is not None and (
+                not a_enabled or a_deleted is not None or a_epoch != principal.epoch
+            ):
+                raise self._refuse(full, need)
+        public = r_id is not None and visibility == "public" and self._rules.anonymous
+        if need == "pull" and public:
+            pass
+        elif (
+            grant is None
+            or _NEEDS[need] not in grant.actions
+            or not self._fits(row, token, grant)
+            or (need == "pull" and grant.public)
+        ):
+            raise self._refuse(full, need)
+        if n_id is not None and not n_enabled:
+            raise NamespaceDisabled()
+        if r_id is None:
+            if need != "push":
+                raise NameUnknown()
+            return Allowed(principal, name, n_id, None)
+        if kind != "image":
+            raise Unsupported("this repository does not hold images")
+        if need != "pull" and state != "NORMAL":
+            raise self._refuse(full, need)
+        return Allowed(principal, name, n_id, r_id)
+
+    @staticmethod
+    def _fits(row: tuple[Any, ...], token: BearerToken | None, grant: Grant) -> bool:
+        """Whether the grant is for this very repository, not for another one of the same name."""
+        r_id, r_uuid, creator_id, created_ms = row[5], row[6], row[10], row[11]
+        if r_id is None:
+            # Its repository has been deleted since: the token is for that one, not for a new one.
+            return grant.uuid is None
+        if grant.uuid is not None:
+            return bool(grant.uuid == r_uuid)
+        # Granted before the repository existed: only for the one that its own account then made.
+        assert token is not None
+        return bool(
+            creator_id is not None
+            and creator_id == token.principal.account_id
+            and created_ms >= token.issued * 1000
+        )
+
+    @staticmethod
+    def _refuse(full: str, need: str) -> Unauthorized:
+        return Unauthorized(scope=scope_for(full, need))
+
+
+def scope_for(full: str, need: str) -> str:
+    """The scope of a challenge: pull on read routes, pull and push on write routes."""
+    return f"repository:{full}:{'pull' if need == 'pull' else 'pull,push'}"

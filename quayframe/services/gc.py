@@ -1,0 +1,78 @@
+"""What is left over goes: abandoned uploads, objects in the trash, expired keys and holds.
+
+The collector of unreferenced content is not here yet; its tables and rules are.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from quayframe.data.db import Database
+from quayframe.data.tables import ManifestHold, ServiceKey, Trash
+from quayframe.errors import RegistryError
+
+from .clock import now_ms
+from .storage import Storage
+from .uploads import Uploads
+
+log = logging.getLogger("quayframe.gc")
+
+UPLOAD_IDLE_MS = 2 * 24 * 3600 * 1000
+RETRY_MS = 60_000
+
+
+class Collector:
+    """:param expired_key_ms: how long an expired service key stays (EXPIRED_SERVICE_KEY_TTL_SEC)."""
+
+    def __init__(self, db: Database, storage: Storage, uploads: Uploads, *, expired_key_ms: int) -> None:
+        self._db = db
+        self._storage = storage
+        self._uploads = uploads
+        self._expired_key_ms = expired_key_ms
+
+    def sweep(self, idle_ms: int = UPLOAD_IDLE_MS) -> dict[str, int]:
+        """Ends uploads that nobody touched for `idle_ms`, empties the trash that is due, takes away
+        expired keys and holds. Returns how many of each: uploads, leftovers, objects."""
+        before = now_ms() - idle_ms
+        uploads = 0
+        while done := self._uploads.sweep(before):
+            uploads += done
+        leftovers = 0
+        for location in self._storage.locations:
+            try:
+                leftovers += self._storage.sweep(location, before)
+            except RegistryError as error:
+                log.warning("the sweep of storage %s waits: %s", location, error)
+        objects = self.empty_trash()
+        self._expire()
+        return {"uploads": uploads, "leftovers": leftovers, "objects": objects}
+
+    def empty_trash(self, limit: int = 500) -> int:
+        """Deletes objects that are due; one that cannot be deleted now is tried again later, and blocks
+        no other."""
+        deleted = 0
+        rows = self._db.rows(
+            Trash.select(Trash.id, Trash.location, Trash.storage_key, Trash.attempts)
+            .where(Trash.due_ms <= now_ms())
+            .order_by(Trash.due_ms)
+            .limit(limit)
+        )
+        for row_id, location, key, attempts in rows:
+            try:
+                self._storage.delete(location, key)
+            except RegistryError as error:
+                again = now_ms() + RETRY_MS * min(60, 2 ** min(attempts, 6))
+                change = Trash.update(due_ms=again, attempts=attempts + 1, error=str(error)[:500])
+                self._db.write(
+                    lambda tx, row_id=row_id, change=change: tx.run(change.where(Trash.id == row_id))
+                )
+                continue
+            self._db.write(lambda tx, row_id=row_id: tx.run(Trash.delete().where(Trash.id == row_id)))
+            deleted += 1
+        return deleted
+
+    def _expire(self) -> None:
+        now = now_ms()
+        keys = ServiceKey.delete().where(ServiceKey.expires_ms < now - self._expired_key_ms)
+        holds = ManifestHold.delete().where(ManifestHold.expires_ms < now)
+        self._db.write(lambda tx: (tx.run(keys), tx.run(holds)))

@@ -1,0 +1,181 @@
+"""Basic credentials to a principal: the kinds of user names, the providers in turn, and the back-off."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from quayframe import events
+from quayframe.data.db import Database, Tx
+from quayframe.data.tables import LoginFailure
+from quayframe.errors import TooManyRequests, Unauthorized, Unavailable
+from quayframe.plugin import boundary
+from quayframe.plugin.auth import AuthProvider, AuthUnavailable, Identity, InvalidCredentials
+
+from .accounts import Account, Accounts
+from .activity import Activity
+from .clock import now_ms
+from .principal import Principal
+
+log = logging.getLogger("quayframe.logins")
+
+WRONG = "Invalid Username or Password"
+ADDRESS_FREE = 20
+"""Wrong passwords that an address may send, over all accounts, before it must wait too."""
+FORGET_MS = 3_600_000
+
+
+class Logins:
+    """Who is behind a Basic header.
+
+    :param providers: asked in turn, until one knows the name.
+    :param key: for the HMAC that stands for an account and an address in the failure table.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        accounts: Accounts,
+        activity: Activity,
+        providers: Sequence[AuthProvider],
+        *,
+        key: bytes,
+        robots_disallowed: bool = False,
+        robots_allowed: Collection[str] = (),
+        audit_failures: bool = False,
+        audit_logins: bool = True,
+    ) -> None:
+        self._db = db
+        self._accounts = accounts
+        self._activity = activity
+        self._providers = providers
+        self._key = key
+        self._robots_disallowed = robots_disallowed
+        self._robots_allowed = frozenset(robots_allowed)
+        self._audit_failures = audit_failures
+        self._audit_logins = audit_logins
+
+    def basic(self, username: str, password: str, ip: str | None) -> Principal:
+        """The principal behind a user name and password. Raises Unauthorized with the reason,
+        TooManyRequests while the account at this address, or the address, has to wait."""
+        keys = self._keys(username, ip)
+        self._refuse_waiting(keys)
+        account: Account | None
+        if "+" in username:
+            account, reason = self._robot(username, password)
+        elif username.startswith("$"):
+            account, reason = (
+                None,
+                {
+                    "$oauthtoken": "OAuth access token could not be validated",
+                    "$app": "Invalid token",
+                }.get(username, WRONG),
+            )
+        else:
+            account, reason = self._user(username, password)
+        if account is None or not account.enabled:
+            self._failed(keys, username, ip, reason)
+            raise Unauthorized(reason)
+        self._forget(keys[0])
+        return self._accounts.principal(account, ip)
+
+    def logged_in(self, principal: Principal) -> None:
+        """Writes login_success, where ACTION_LOG_AUDIT_LOGINS says so."""
+        if self._audit_logins and principal.account_id is not None:
+            event = events.LoginSuccess(
+                namespace=principal.name.partition("+")[0],
+                performer=principal.performer,
+                ip=principal.ip,
+                username=principal.name,
+            )
+            self._record(event, principal.account_id)
+
+    def _robot(self, name: str, token: str) -> tuple[Account | None, str]:
+        reason = f"Could not find robot with username: {name} and supplied password."
+        if self._robots_disallowed and name not in self._robots_allowed:
+            return None, "Robot accounts are switched off by this registry's operator"
+        return self._accounts.check_robot(name, token), reason
+
+    def _user(self, username: str, password: str) -> tuple[Account | None, str]:
+        for provider in self._providers:
+            boundary.outside("a log-in provider")
+            try:
+                identity = provider.authenticate(username, password)
+            except InvalidCredentials:
+                return None, WRONG
+            except AuthUnavailable as error:
+                log.warning("log-in provider %s: %s", provider.name, error)
+                raise Unavailable("log-in is not possible now; try again", retry_after=5) from error
+            if identity is not None:
+                return self._account_of(provider, identity), WRONG
+        return None, WRONG
+
+    def _account_of(self, provider: AuthProvider, identity: Identity) -> Account | None:
+        # Accounts of other providers are linked by the tenancy issue; the database's are its own.
+        found = self._accounts.find(identity.username)
+        return found if found is not None and found.kind == "user" else None
+
+    # -- back-off -----------------------------------------------------------------------------
+
+    def _keys(self, username: str, ip: str | None) -> tuple[str, str]:
+        def mark(text: str) -> str:
+            return hmac.new(self._key, text.encode(), "sha256").hexdigest()
+
+        return mark(f"account\0{username}\0{ip}"), mark(f"address\0{ip}")
+
+    def _refuse_waiting(self, keys: tuple[str, str]) -> None:
+        rows: dict[str, Any] = {
+            key: (failures, last)
+            for key, failures, last in self._db.rows(
+                LoginFailure.select(LoginFailure.key, LoginFailure.failures, LoginFailure.last_ms).where(
+                    LoginFailure.key.in_(keys)
+                )
+            )
+        }
+        now = now_ms()
+        for key, free in zip(keys, (0, ADDRESS_FREE), strict=True):
+            failures, last = rows.get(key, (0, 0))
+            left = last + _wait_ms(failures - free) - now
+            if left > 0:
+                raise TooManyRequests(
+                    "Too many login attempts. Please reset your password and try again.",
+                    retry_after=math.ceil(left / 1000),
+                )
+
+    def _failed(self, keys: tuple[str, str], username: str, ip: str | None, reason: str) -> None:
+        now = now_ms()
+
+        def work(tx: Tx) -> None:
+            for key in keys:
+                old = LoginFailure.key == key
+                tx.run(LoginFailure.delete().where(old & (LoginFailure.last_ms < now - FORGET_MS)))
+                change = LoginFailure.update(failures=LoginFailure.failures + 1, last_ms=now).where(old)
+                if not tx.run(change) and not tx.insert_absent(
+                    LoginFailure, key=key, failures=1, last_ms=now
+                ):
+                    tx.run(change)
+
+        self._db.write(work)
+        if self._audit_failures:
+            account = self._accounts.find(username)
+            event = events.LoginFailure(
+                namespace=username if account else None, ip=ip, username=username, message=reason
+            )
+            self._record(event, account.id if account else None)
+
+    def _forget(self, key: str) -> None:
+        if self._db.one(LoginFailure.select(LoginFailure.id).where(LoginFailure.key == key)):
+            self._db.write(lambda tx: tx.run(LoginFailure.delete().where(LoginFailure.key == key)))
+
+    def _record(self, event: events.Event, account_id: int | None) -> None:
+        self._db.write(
+            lambda tx: self._activity.record(tx, event, namespace_id=account_id, performer_id=account_id)
+        )
+
+
+def _wait_ms(failures: int) -> int:
+    """0.5 x (2^n - 1) seconds after the n-th wrong password in a row, an hour at the most."""
+    return 0 if failures <= 0 else min(3_600_000, int(500 * (2 ** min(failures, 20) - 1)))

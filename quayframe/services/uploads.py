@@ -1,0 +1,423 @@
+"""Blob uploads: begun, continued by any process, finished once.
+
+The row of an upload changes by compare-and-set on its version. Bytes of an append whose row was not
+stored count as never written, so the loser of two appends is told the true offset and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid as uuids
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from quayframe.data.db import Database, Tx
+from quayframe.data.tables import Upload as Row
+from quayframe.errors import (
+    BlobUploadInvalid,
+    BlobUploadUnknown,
+    DigestInvalid,
+    LayerTooLarge,
+    RangeInvalid,
+    RegistryError,
+    SizeInvalid,
+)
+from quayframe.oci import hashing
+from quayframe.oci.digest import Digest, new_hash
+from quayframe.plugin.storage import ByteStream, ObjectNotFound, Upload, UploadLost
+
+from .blobs import Blobs
+from .clock import now_ms
+from .gate import Allowed
+from .repositories import Repositories
+from .storage import Storage
+
+log = logging.getLogger("quayframe.uploads")
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> object: ...
+
+
+@dataclass(frozen=True)
+class State:
+    """An upload as its row has it."""
+
+    id: int
+    uuid: str
+    location: str
+    upload: Upload
+    size: int
+    algorithm: str
+    hash_state: bytes | None
+    version: int
+    committing: str | None
+    storage_key: str | None
+
+
+class _Hashing:
+    """A stream that hashes what passes through it and holds it to a limit."""
+
+    def __init__(self, stream: ByteStream, hashed: _Hash | None, room: int) -> None:
+        self._stream = stream
+        self._hash = hashed
+        self._room = room
+        self.count = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        if data:
+            self.count += len(data)
+            if self.count > self._room:
+                raise LayerTooLarge()
+            if self._hash is not None:
+                self._hash.update(data)
+        return data
+
+
+class Uploads:
+    """:param limit: MAXIMUM_LAYER_SIZE in bytes."""
+
+    def __init__(
+        self,
+        db: Database,
+        storage: Storage,
+        blobs: Blobs,
+        repositories: Repositories,
+        *,
+        limit: int,
+    ) -> None:
+        self._db = db
+        self._storage = storage
+        self._blobs = blobs
+        self._repositories = repositories
+        self._limit = limit
+
+    def begin(self, allowed: Allowed, algorithm: str = "sha256") -> str:
+        """Starts an upload and, where it is missing, makes the repository. Returns its id (uuid4)."""
+        new_hash(algorithm)
+        event = self._repositories.prepare(allowed)
+        location = self._storage.home
+        upload = self._storage.begin(location)
+        ident = str(uuids.uuid4())
+
+        def work(tx: Tx) -> None:
+            _, repository_id = self._repositories.ensure(tx, allowed, event)
+            now = now_ms()
+            tx.insert(
+                Row,
+                uuid=ident,
+                repository=repository_id,
+                repository_path=allowed.name.full[:255],
+                account=allowed.principal.account_id,
+                location=location,
+                state=_dump(upload),
+                size=upload.size,
+                algorithm=algorithm,
+                created_ms=now,
+                touched_ms=now,
+            )
+
+        try:
+            self._db.write(work)
+        except BaseException:
+            self._forget_bytes(location, upload)
+            raise
+        return ident
+
+    def status(self, allowed: Allowed, ident: str) -> int:
+        """How many bytes the upload has."""
+        return self._get(allowed, ident).size
+
+    def append(
+        self, allowed: Allowed, ident: str, stream: ByteStream, start: int | None, length: int | None
+    ) -> int:
+        """Writes the next bytes; returns how many the upload has then.
+
+        :param start: what Content-Range says they begin at; None = wherever the upload is.
+        :param length: how many Content-Range says they are.
+        Raises RangeInvalid with the true offset, SizeInvalid, LayerTooLarge.
+        """
+        state = self._get(allowed, ident)
+        if state.committing is not None:
+            raise _out_of_order(state)
+        if start is not None and start != state.size:
+            raise _out_of_order(state)
+        return self._append(state, stream, length).size
+
+    def _append(self, state: State, stream: ByteStream, length: int | None) -> State:
+        hashed = self._resume(state)
+        through = _Hashing(stream, hashed, self._limit - state.size)
+        upload = self._write(state, through)
+        if length is not None and through.count != length:
+            self._forget_append(state, upload)
+            raise SizeInvalid(f"Content-Range announced {length} bytes and {through.count} came")
+        if through.count == 0:
+            return state
+        kept = hashed.state() if hashed is not None else None
+        change = Row.update(
+            state=_dump(upload),
+            size=upload.size,
+            hash_state=kept,
+            version=state.version + 1,
+            touched_ms=now_ms(),
+        ).where((Row.id == state.id) & (Row.version == state.version) & Row.committing.is_null())
+        if not self._db.write(lambda tx: tx.run(change)):
+            self._forget_append(state, upload)
+            raise _out_of_order(self._again(state))
+        return State(
+            state.id, state.uuid, state.location, upload, upload.size, state.algorithm, kept,
+            state.version + 1, None, None,
+        )  # fmt: skip
+
+    def _resume(self, state: State) -> hashing.ResumableHash | None:
+        """The hash so far; None where its state cannot be kept: then the bytes are read once more."""
+        if not hashing.available():
+            return None
+        if state.size == 0:
+            return hashing.ResumableHash(state.algorithm)
+        if state.hash_state is None:
+            return None
+        try:
+            return hashing.ResumableHash.restore(state.algorithm, state.hash_state)
+        except ValueError as error:
+            log.warning("upload %s: %s; its bytes will be read once more", state.uuid, error)
+            return None
+
+    def _write(self, state: State, stream: ByteStream) -> Upload:
+        try:
+            return self._storage.append(state.location, state.upload, stream)
+        except UploadLost as error:
+            self._drop(state)
+            raise BlobUploadUnknown("the registry has lost this upload; begin a new one") from error
+
+    # -- finishing ----------------------------------------------------------------------------
+
+    def finish(
+        self,
+        allowed: Allowed,
+        ident: str,
+        digest: Digest,
+        stream: ByteStream,
+        start: int | None = None,
+        length: int | None = None,
+    ) -> None:
+        """Takes the last bytes, holds the whole to its digest and makes the blob.
+
+        May be repeated when the answer was lost in the middle. A wrong digest ends the upload."""
+        state = self._get(allowed, ident)
+        if state.committing is not None:
+            if state.committing != digest or state.storage_key is None:
+                raise BlobUploadInvalid("this upload is being finished under another digest")
+            self._make(allowed, state, digest, state.storage_key)
+            return
+        if start is not None and start != state.size:
+            raise _out_of_order(state)
+        known: Digest | None
+        if state.size == 0:
+            state, known = self._whole(state, digest.algorithm, stream, length)
+        else:
+            state = self._append(state, stream, length)
+            known = None
+            hashed = self._resume(state)
+            if hashed is not None and state.algorithm == digest.algorithm:
+                known = hashed.digest()
+        if known is not None and known != digest:
+            self._drop(state)
+            raise DigestInvalid(f"the content's digest is {known}, not {digest}")
+        self._commit(allowed, state, digest, verified=known is not None)
+
+    def _whole(
+        self, state: State, algorithm: str, stream: ByteStream, length: int | None
+    ) -> tuple[State, Digest]:
+        """A blob whose every byte comes now: hashed by hashlib, no state to keep, no row to write."""
+        hashed = new_hash(algorithm)
+        through = _Hashing(stream, hashed, self._limit)
+        upload = self._write(state, through)
+        if length is not None and through.count != length:
+            self._forget_append(state, upload)
+            raise SizeInvalid(f"Content-Range announced {length} bytes and {through.count} came")
+        whole = State(
+            state.id, state.uuid, state.location, upload, upload.size, algorithm, None, state.version, None,
+            None,
+        )  # fmt: skip
+        return whole, Digest(f"{algorithm}:{hashed.hexdigest()}")
+
+    def _commit(self, allowed: Allowed, state: State, digest: Digest, *, verified: bool) -> None:
+        key = self._storage.key(digest, state.uuid)
+        change = Row.update(
+            committing=digest,
+            storage_key=key,
+            state=_dump(state.upload),
+            size=state.size,
+            version=state.version + 1,
+            touched_ms=now_ms(),
+        ).where((Row.id == state.id) & (Row.version == state.version) & Row.committing.is_null())
+        if not self._db.write(lambda tx: tx.run(change)):
+            raise _out_of_order(self._again(state))
+        used = self._storage_commit(state, key)
+        if not verified:
+            # No state of the hash was kept, or PUT names another algorithm: read the object once more.
+            found = self._reread(state.location, used, digest.algorithm)
+            if found != digest:
+                self._undo(state.id, state.location, used)
+                raise DigestInvalid(f"the content's digest is {found}, not {digest}")
+        self._record(allowed, state, digest, used)
+
+    def _make(self, allowed: Allowed, state: State, digest: Digest, key: str) -> None:
+        used = self._storage_commit(state, key)
+        found = self._reread(state.location, used, digest.algorithm)
+        if found != digest:
+            self._undo(state.id, state.location, used)
+            raise DigestInvalid(f"the content's digest is {found}, not {digest}")
+        self._record(allowed, state, digest, used)
+
+    def _storage_commit(self, state: State, key: str) -> str:
+        try:
+            return self._storage.commit(state.location, state.upload, key)
+        except UploadLost as error:
+            self._drop(state)
+            raise BlobUploadUnknown("the registry has lost this upload; begin a new one") from error
+
+    def _reread(self, location: str, key: str, algorithm: str) -> Digest:
+        hashed = new_hash(algorithm)
+        try:
+            for piece in self._storage.read(location, key):
+                hashed.update(piece)
+        except ObjectNotFound as error:
+            raise BlobUploadUnknown("the registry has lost this upload; begin a new one") from error
+        return Digest(f"{algorithm}:{hashed.hexdigest()}")
+
+    def _record(self, allowed: Allowed, state: State, digest: Digest, key: str) -> None:
+        def work(tx: Tx) -> None:
+            if not tx.run(Row.delete().where((Row.id == state.id) & (Row.committing == digest))):
+                raise BlobUploadUnknown()
+            assert allowed.namespace_id is not None
+            assert allowed.repository_id is not None
+            self._blobs.store(
+                tx, digest, state.size, state.location, key, allowed.namespace_id, allowed.repository_id
+            )
+
+        self._db.write(work)
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def cancel(self, allowed: Allowed, ident: str) -> None:
+        """Ends the upload; its bytes are gone."""
+        state = self._get(allowed, ident)
+        if state.committing is not None:
+            raise BlobUploadInvalid("this upload is being finished")
+        self._drop(state)
+
+    def abandon(self, allowed: Allowed, ident: str) -> None:
+        """Ends an upload that failed within the request that began it; never raises."""
+        try:
+            self._drop(self._get(allowed, ident))
+        except RegistryError as error:
+            log.info("upload %s stays for the sweep: %s", ident, error)
+
+    def sweep(self, before_ms: int, limit: int = 200) -> int:
+        """Ends uploads that nobody touched since `before_ms`; returns how many.
+
+        One left in committing was never acknowledged: it is undone, and a late finisher finds no row."""
+        rows = self._db.rows(
+            Row.select(Row.id, Row.location, Row.state, Row.storage_key, Row.version)
+            .where(Row.touched_ms < before_ms)
+            .limit(limit)
+        )
+        for row_id, location, state, key, version in rows:
+
+            def work(
+                tx: Tx,
+                row_id: int = row_id,
+                version: int = version,
+                location: str = location,
+                key: str | None = key,
+            ) -> bool:
+                if not tx.run(Row.delete().where((Row.id == row_id) & (Row.version == version))):
+                    return False
+                if key is not None:
+                    self._blobs.discard(tx, location, key)
+                return True
+
+            if self._db.write(work):
+                self._forget_bytes(location, _load(state))
+        return len(rows)
+
+    def _undo(self, row_id: int, location: str, key: str) -> None:
+        def work(tx: Tx) -> None:
+            if tx.run(Row.delete().where(Row.id == row_id)):
+                self._blobs.discard(tx, location, key)
+
+        self._db.write(work)
+
+    def _drop(self, state: State) -> None:
+        where = (Row.id == state.id) & Row.committing.is_null()
+        if self._db.write(lambda tx: tx.run(Row.delete().where(where))):
+            self._forget_bytes(state.location, state.upload)
+
+    def _forget_append(self, state: State, upload: Upload) -> None:
+        """The bytes of an append that was not stored; the sweep frees them where nothing else can."""
+        log.info("upload %s: %d bytes of an append were not kept", state.uuid, upload.size - state.size)
+
+    def _forget_bytes(self, location: str, upload: Upload) -> None:
+        try:
+            self._storage.abort(location, upload)
+        except (RegistryError, UploadLost) as error:
+            log.warning("an upload's bytes stay for the sweep: %s", error)
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _get(self, allowed: Allowed, ident: str) -> State:
+        columns = (
+            Row.id, Row.uuid, Row.location, Row.state, Row.size, Row.algorithm, Row.hash_state, Row.version,
+            Row.committing, Row.storage_key,
+        )  # fmt: skip
+        where = (Row.uuid == ident[:255]) & (Row.repository == allowed.repository_id)
+        row = self._db.one(Row.select(*columns).where(where)) if allowed.repository_id else None
+        if row is None:
+            raise BlobUploadUnknown()
+        return _state(row)
+
+    def _again(self, state: State) -> State:
+        size = self._db.value(Row.select(Row.size).where(Row.id == state.id))
+        if size is None:
+            raise BlobUploadUnknown()
+        return State(**{**state.__dict__, "size": int(size)})
+
+
+def _state(row: tuple[Any, ...]) -> State:
+    ident, uuid, location, state, size, algorithm, hash_state, version, committing, key = row
+    kept = bytes(hash_state) if hash_state is not None else None
+    return State(ident, uuid, location, _load(state), size, algorithm, kept, version, committing, key)
+
+
+def _out_of_order(state: State) -> RangeInvalid:
+    error = RangeInvalid("the bytes do not continue the upload where it is", detail={"offset": state.size})
+    error.headers.update({"Range": range_header(state.size), "Docker-Upload-UUID": state.uuid})
+    return error
+
+
+def range_header(size: int) -> str:
+    """The Range header of an upload with this many bytes: the last byte counts."""
+    return f"0-{max(0, size - 1)}"
+
+
+def _dump(upload: Upload) -> str:
+    return json.dumps([upload.size, upload.data], separators=(",", ":"))
+
+
+def _load(text: str) -> Upload:
+    size, data = json.loads(text)
+    return Upload(size, data)
+
+
+class Empty:
+    """A stream without a byte."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        return b""
+
+
+__all__ = ["Empty", "State", "Uploads", "range_header"]

@@ -1,0 +1,1 @@
+"""The background worker: a schedule, and a map from job kind to service function."""

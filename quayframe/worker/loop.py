@@ -1,0 +1,110 @@
+"""What runs beside the web: the sequencer, observing plugins, jobs, the sweep. All leased, so that any
+number of workers may run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from quayframe.errors import Unavailable
+from quayframe.plugin import boundary
+from quayframe.plugin.checks import Observer
+from quayframe.registry import Registry
+from quayframe.services.activity import new_lease_token, take_lease
+from quayframe.services.jobs import Handler
+
+log = logging.getLogger("quayframe.worker")
+
+SEQUENCE_S = 0.5
+SWEEP_S = 600.0
+LEASE_S = 30.0
+PATIENCE_S = 60.0
+
+
+class Worker:
+    """One background process. `run` returns when `stop` was called."""
+
+    def __init__(self, registry: Registry, handlers: dict[str, Handler] | None = None) -> None:
+        self._registry = registry
+        self._handlers = handlers if handlers is not None else self.kinds()
+        self._stop = threading.Event()
+        self._lease = new_lease_token()
+
+    def kinds(self) -> dict[str, Handler]:
+        """From job kind to what does it."""
+        collector = self._registry.collector
+        return {"sweep": lambda payload: collector.sweep(int(payload.get("idle_ms", 0)))}
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def run(self) -> None:
+        threads = [
+            self._thread("sequencer", SEQUENCE_S, self.sequence),
+            self._thread("sweep", SWEEP_S, self.sweep),
+            self._thread("jobs", 1.0, self.work),
+        ]
+        for observer in self._registry.plugins.observers():
+            # A plugin that fails or hangs holds up its own cursor alone.
+            act = _observation(self, observer)
+            threads.append(self._thread(f"observe-{observer.plugin}", SEQUENCE_S, act))
+        for thread in threads:
+            thread.start()
+        self._stop.wait()
+        deadline = time.monotonic() + 20
+        for thread in threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
+
+    def _thread(self, name: str, seconds: float, act: Callable[[], bool]) -> threading.Thread:
+        def loop() -> None:
+            wait = 0.0
+            while not self._stop.wait(wait):
+                try:
+                    # More is waiting: go on at once.
+                    wait = 0.0 if act() else seconds
+                except Unavailable as error:
+                    log.warning("%s waits: %s", name, error)
+                    wait = min(PATIENCE_S, max(1.0, wait * 2))
+                except Exception:
+                    log.exception("%s failed", name)
+                    wait = min(PATIENCE_S, max(1.0, wait * 2))
+
+        return threading.Thread(target=loop, name=name, daemon=True)
+
+    def _mine(self, name: str) -> bool:
+        return take_lease(self._registry.db, name, self._lease, LEASE_S)
+
+    def sequence(self) -> bool:
+        """Numbers what was committed; True when there is more."""
+        if not self._registry.activity.unnumbered() or not self._mine("sequencer"):
+            return False
+        return self._registry.activity.sequence(500) == 500
+
+    def sweep(self) -> bool:
+        if self._mine("sweep"):
+            self._registry.collector.sweep()
+        return False
+
+    def work(self) -> bool:
+        return self._registry.jobs.run_one(self._handlers)
+
+    def observe(self, observer: Observer) -> bool:
+        """Gives a plugin the events behind its cursor, in order, at least once."""
+        name = f"plugin:{observer.plugin}"
+        activity = self._registry.activity
+        cursor = activity.cursor(name)
+        events = activity.after(cursor)
+        if not events or not self._mine(name):
+            return False
+        for seq, event in events:
+            if event.kind in observer.kinds:
+                boundary.outside("quayframe_observe")
+                observer.call(self._registry.host_for(observer.plugin), event)
+            activity.advance(name, seq)
+        return True
+
+
+def _observation(worker: Worker, observer: Observer) -> Callable[[], bool]:
+    return lambda: worker.observe(observer)
