@@ -81,6 +81,17 @@ class Unsupported(RegistryError):
     message = "The operation is unsupported."
 
 
+class ReadOnly(RegistryError):
+    """The operator has made the registry read-only."""
+
+    code = "DENIED"
+    status = 405
+    message = "This registry is read-only at the moment"
+
+    def __init__(self) -> None:
+        super().__init__(detail={"is_readonly": True})
+
+
 class PushesDisabled(RegistryError):
     code = "METHOD NOT ALLOWED"
     status = 405
@@ -167,7 +178,7 @@ class ManifestBlobUnknown(RegistryError):
     """The manifest names a blob or a child that this repository does not have."""
 
     code = "MANIFEST_BLOB_UNKNOWN"
-    status = 404
+    status = 400
     message = "manifest blob unknown to registry"
 
 
@@ -211,6 +222,12 @@ class SizeInvalid(RegistryError):
     code = "SIZE_INVALID"
     status = 400
     message = "the content's length is not the one that was announced"
+
+
+class RequestTimeout(RegistryError):
+    code = "REQUEST_TIMEOUT"
+    status = 408
+    message = "the body came too slowly and was cut; the upload may be resumed from what was stored"
 
 
 class LayerTooLarge(RegistryError):

@@ -217,7 +217,14 @@ def _wire(
         audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
         audit_logins=s.ACTION_LOG_AUDIT_LOGINS,
     )
-    gate = Gate(db, Rules(anonymous=s.FEATURE_ANONYMOUS_ACCESS))
+    gate = Gate(
+        db,
+        Rules(
+            anonymous=s.FEATURE_ANONYMOUS_ACCESS,
+            readonly=s.REGISTRY_STATE == "readonly",
+            pushes=not s.DISABLE_PUSHES,
+        ),
+    )
     repositories = Repositories(
         db,
         accounts,

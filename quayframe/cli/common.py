@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from quayframe import registry
-from quayframe.registry import Registry
+if TYPE_CHECKING:
+    from quayframe.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +47,9 @@ def config_file(path: Path | None) -> Path | None:
 @contextmanager
 def opened(path: Path | None, data_dir: Path) -> Iterator[Registry]:
     """A registry for one command, closed afterwards. Nothing is served and no plugin is started."""
+    # Here, so that `serve`, which stays small, does not load the whole registry.
+    from quayframe import registry
+
     manager, loaded = registry.load(config_file(path))
     built = registry.build(manager, loaded, data_dir)
     try:

@@ -9,11 +9,13 @@ import falcon
 
 from quayframe.errors import Internal, NameUnknown, NotFound, RegistryError, Unsupported
 from quayframe.registry import Registry
+from quayframe.services.gate import scope_for
 
 from . import render, routes
 from .admission import Admission, long_requests
 from .middleware import Frame
 from .request import Callers
+from .response import Response
 from .router import Router
 from .telemetry import Metrics, RequestLog
 
@@ -31,7 +33,7 @@ def create_app(registry: Registry, *, threads: int = 256, log_requests: bool = T
     routes.add_all(router, registry, callers, metrics)
     request_log = RequestLog() if log_requests else _silent
     frame = Frame(registry, callers, router, Admission(long_requests(threads)), metrics.observe, request_log)
-    app: falcon.App[Any, Any] = falcon.App(router=router, middleware=[frame])
+    app: falcon.App[Any, Any] = falcon.App(router=router, middleware=[frame], response_type=Response)
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_form_urlencoded = False
     app.resp_options.default_media_type = render.JSON
@@ -62,7 +64,10 @@ class Errors:
             base, hostname = "http://localhost", "localhost"
         render.refuse(resp, error, req.context.request_id, api=api, base_url=base)
         if error.status == 401 and not api:
-            scope = getattr(error, "scope", None) or getattr(req.context, "scope", None)
+            scope = getattr(error, "scope", None)
+            asked = getattr(req.context, "scope", None)
+            if scope is None and asked is not None:
+                scope = scope_for(*asked)
             resp.set_header("WWW-Authenticate", render.challenge(base, hostname, scope))
             resp.set_header("Docker-Distribution-API-Version", "registry/2.0")
 

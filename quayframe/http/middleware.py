@@ -11,14 +11,15 @@ import falcon
 
 from quayframe.errors import Denied, NameInvalid, Unauthorized
 from quayframe.oci import names
+from quayframe.oci.names import RepositoryName
 from quayframe.plugin.access import PUBLIC, SELF_DECIDED, SIGNED_IN, SUPERUSER, Repo
 from quayframe.registry import Registry
-from quayframe.services.gate import scope_for
 from quayframe.services.principal import Principal
 
 from .admission import Admission
 from .body import REQUEST_ID
 from .request import Callers
+from .response import Response
 from .router import Router
 
 _PREFIX = uuid.uuid4().hex[:12]
@@ -48,8 +49,10 @@ class Frame:
         s = registry.settings
         self._library = s.LIBRARY_NAMESPACE if s.FEATURE_LIBRARY_SUPPORT else None
         self._extended = s.FEATURE_EXTENDED_REPOSITORY_NAMES
+        # Texts and what they parse to: the same for ever, so that a full one need not forget.
+        self._names: dict[str, RepositoryName] = {}
 
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def process_request(self, req: falcon.Request, resp: Response) -> None:
         context = req.context
         context.start = time.perf_counter()
         given = req.env.get("HTTP_X_REQUEST_ID")
@@ -61,7 +64,7 @@ class Frame:
         context.request_id = req.env[REQUEST_ID] = ident
         context.user = None
         context.admission = self._admission
-        resp.set_header("X-Request-Id", ident)
+        resp.put({"x-request-id": ident})
         if not self._admission.enter(req.env):
             raise self._admission.refusal()
 
@@ -81,19 +84,23 @@ class Frame:
         context = req.context
         path = params.pop("path")
         need = "pull" if access is SELF_DECIDED else access.action
-        context.scope = scope_for(path, need)
+        context.scope = (path, need)
         token = context.token = self._callers.token(req)
         if token is not None:
             context.user = token.principal.name
-        try:
-            if path.endswith("/"):
-                raise NameInvalid("an empty segment in the repository's name")
-            name = names.repository_path(path, library=self._library, extended=self._extended)
-        except NameInvalid:
-            # Permission comes before the name: nobody can have been granted this one.
-            if token is None:
-                raise Unauthorized(scope=context.scope) from None
-            raise
+        name = self._names.get(path)
+        if name is None:
+            try:
+                if path.endswith("/"):
+                    raise NameInvalid("an empty segment in the repository's name")
+                name = names.repository_path(path, library=self._library, extended=self._extended)
+            except NameInvalid:
+                # Permission comes before the name: nobody can have been granted this one.
+                if token is None:
+                    raise Unauthorized() from None
+                raise
+            if len(self._names) < 10_000:
+                self._names[path] = name
         params["name"] = name
         if access is not SELF_DECIDED:
             context.allowed = self._registry.gate.pass_(token, name, access.action)

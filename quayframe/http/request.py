@@ -7,6 +7,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 
 import falcon
 
@@ -33,6 +34,7 @@ class Callers:
         self._hostname = registry.settings.SERVER_HOSTNAME
         self._scheme = registry.settings.PREFERRED_URL_SCHEME
         self._proxies = tuple(proxies)
+        self._hosts: set[str] = set()
 
     def hostname(self, req: falcon.Request) -> str:
         """SERVER_HOSTNAME; where it is not set, the host that the request names."""
@@ -41,13 +43,16 @@ class Callers:
         host = self._forwarded(req, "HTTP_X_FORWARDED_HOST") or req.env.get("HTTP_HOST")
         if host is None:
             host = f"{req.env.get('SERVER_NAME', 'localhost')}:{req.env.get('SERVER_PORT', '80')}"
-        if not _HOST(host):
-            raise InvalidRequest("the Host header is not a host name")
+        if host not in self._hosts:
+            if not _HOST(host):
+                raise InvalidRequest("the Host header is not a host name")
+            if len(self._hosts) < 100:
+                self._hosts.add(host)
         return str(host)
 
     def base_url(self, req: falcon.Request) -> str:
         """`scheme://host`, without a slash at the end."""
-        scheme = self._scheme
+        scheme: str = self._scheme
         if self._hostname is None:
             scheme = self._forwarded(req, "HTTP_X_FORWARDED_PROTO") or req.scheme
             if scheme not in ("http", "https"):
@@ -73,10 +78,19 @@ class Callers:
         header = req.env.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
-        found = _BEARER(header) if len(header) <= LONGEST_AUTHORIZATION else None
+        if len(header) > LONGEST_AUTHORIZATION:
+            raise Unauthorized("Invalid bearer token format")
+        hostname = self.hostname(req)
+        tokens = self._registry.tokens
+        # The header as a whole is what is remembered: its form was right when it was first seen.
+        mark = (sha256(header.encode("latin-1", "replace")).digest(), hostname)
+        known = tokens.known(mark)
+        if known is not None:
+            return known
+        found = _BEARER(header)
         if found is None:
             raise Unauthorized("Invalid bearer token format")
-        return self._registry.tokens.verify(found[1], self.hostname(req))
+        return tokens.verify(found[1], hostname, mark)
 
     def basic(self, req: falcon.Request) -> Principal:
         """The principal behind a Basic header; anonymous without one. Raises Unauthorized."""

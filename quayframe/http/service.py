@@ -30,14 +30,14 @@ class Health:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         parts: dict[str, Callable[[], object]] = {
-            "auth": lambda: self._registry.accounts.any_user(),
+            "auth": self._registry.accounts.any_user,
             "database": self._registry.db.ping,
         }
         if self._end_to_end:
             parts |= {"redis": lambda: True, "storage": self._storage}
         else:
             parts |= {
-                "disk_space": lambda: self._space(),
+                "disk_space": self._space,
                 "registry_gunicorn": lambda: True,
                 "service_key": self._registry.keys.signing,
                 "web_gunicorn": lambda: True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from json import dumps
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 import falcon
@@ -82,12 +82,13 @@ class RequestLog:
         env = req.env
         context = req.context
         user = context.user
+        # json.dumps of the whole costs three times as much; `quoted` is its own function for a string.
         line = (
             f'{{"time":"{self._stamp}.{int(now * 1000) % 1000:03d}Z","level":"INFO","event":"request"'
-            f',"id":"{context.request_id}","method":{dumps(req.method)},"path":{dumps(req.path)}'
+            f',"id":"{context.request_id}","method":{quoted(req.method)},"path":{quoted(req.path)}'
             f',"status":{status},"ms":{seconds * 1000:.2f}'
-            f',"user":{dumps(user) if user else "null"},"client":{dumps(str(env.get("REMOTE_ADDR", "")))}'
-            f',"agent":{dumps(env.get("HTTP_USER_AGENT", "")[:200])}}}\n'
+            f',"user":{quoted(user) if user else "null"},"client":{quoted(env.get("REMOTE_ADDR") or "")}'
+            f',"agent":{quoted(env.get("HTTP_USER_AGENT", "")[:200])}}}\n'
         )
         try:
             os.write(self._descriptor, line.encode())

@@ -37,7 +37,7 @@ class StorageUnavailable(StorageError):
 class ByteStream(Protocol):
     """Where the bytes of an append come from. `read(n)` gives 1 to n bytes, b"" at the end only."""
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)

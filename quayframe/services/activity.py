@@ -6,6 +6,7 @@ import dataclasses
 import json
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 import peewee
 
@@ -145,5 +146,8 @@ def _deliver(tx: Tx, event_id: int, repository_id: int, kind: str) -> None:
 def _event(kind: str, data: str) -> Event:
     cls = subclasses().get(kind, Event)
     names = {f.name for f in dataclasses.fields(cls)}
-    values = {k: v for k, v in json.loads(data).items() if k in names}
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    values: dict[str, Any] = {}
+    for name, value in json.loads(data).items():
+        if name in names:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**values)

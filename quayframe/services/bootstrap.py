@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -44,10 +45,8 @@ def _shared(path: Path) -> str:
             file.write(secrets.token_urlsafe(18) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(own, path)
-        except FileExistsError:
-            pass
         return path.read_text().strip()
     finally:
         own.unlink(missing_ok=True)

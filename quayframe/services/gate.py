@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from quayframe.data.db import Database
-from quayframe.errors import NamespaceDisabled, NameUnknown, Unauthorized, Unsupported
+from quayframe.errors import (
+    NamespaceDisabled,
+    NameUnknown,
+    PushesDisabled,
+    ReadOnly,
+    Unauthorized,
+    Unsupported,
+)
 from quayframe.oci.names import RepositoryName
 
 from .principal import ANONYMOUS, Principal
@@ -45,6 +52,10 @@ class Rules:
     """What the operator set that decisions depend on."""
 
     anonymous: bool = True
+    readonly: bool = False
+    """REGISTRY_STATE readonly: nothing can be written."""
+    pushes: bool = True
+    """False with DISABLE_PUSHES."""
 
 
 class Gate:
@@ -72,7 +83,7 @@ class Gate:
         self, row: tuple[Any, ...], token: BearerToken | None, name: RepositoryName, need: str
     ) -> Allowed:
         """Decides by the first columns of `row`, which HEAD's query gave."""
-        a_enabled, a_epoch, a_deleted, n_id, n_enabled, r_id, r_uuid, visibility, state, kind = row[:10]
+        a_enabled, a_epoch, a_deleted, n_id, n_enabled, r_id, _, visibility, state, kind = row[:10]
         full = name.full
         if token is None:
             principal, grant = ANONYMOUS, None
@@ -94,6 +105,8 @@ class Gate:
             raise self._refuse(full, need)
         if n_id is not None and not n_enabled:
             raise NamespaceDisabled()
+        if need != "pull":
+            self._refuse_writes(need)
         if r_id is None:
             if need != "push":
                 raise NameUnknown()
@@ -103,6 +116,12 @@ class Gate:
         if need != "pull" and state != "NORMAL":
             raise self._refuse(full, need)
         return Allowed(principal, name, n_id, r_id)
+
+    def _refuse_writes(self, need: str) -> None:
+        if self._rules.readonly:
+            raise ReadOnly()
+        if need == "push" and not self._rules.pushes:
+            raise PushesDisabled()
 
     @staticmethod
     def _fits(row: tuple[Any, ...], token: BearerToken | None, grant: Grant) -> bool:

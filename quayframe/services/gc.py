@@ -6,6 +6,7 @@ The collector of unreferenced content is not here yet; its tables and rules are.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from quayframe.data.db import Database
 from quayframe.data.tables import ManifestHold, ServiceKey, Trash
@@ -63,11 +64,9 @@ class Collector:
             except RegistryError as error:
                 again = now_ms() + RETRY_MS * min(60, 2 ** min(attempts, 6))
                 change = Trash.update(due_ms=again, attempts=attempts + 1, error=str(error)[:500])
-                self._db.write(
-                    lambda tx, row_id=row_id, change=change: tx.run(change.where(Trash.id == row_id))
-                )
+                self._run(change.where(Trash.id == row_id))
                 continue
-            self._db.write(lambda tx, row_id=row_id: tx.run(Trash.delete().where(Trash.id == row_id)))
+            self._run(Trash.delete().where(Trash.id == row_id))
             deleted += 1
         return deleted
 
@@ -75,4 +74,8 @@ class Collector:
         now = now_ms()
         keys = ServiceKey.delete().where(ServiceKey.expires_ms < now - self._expired_key_ms)
         holds = ManifestHold.delete().where(ManifestHold.expires_ms < now)
-        self._db.write(lambda tx: (tx.run(keys), tx.run(holds)))
+        self._run(keys)
+        self._run(holds)
+
+    def _run(self, query: Any) -> None:
+        self._db.write(lambda tx: tx.run(query))

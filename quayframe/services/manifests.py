@@ -32,7 +32,7 @@ from .clock import now_ms
 from .content import pending
 from .gate import HEAD, WIDTH, Allowed, Gate
 from .repositories import Check, Repositories
-from .tags import Condition, Tags
+from .tags import ANY, Condition, Tags
 from .tokens import BearerToken
 from .visibility import visible
 
@@ -166,7 +166,7 @@ class Manifests:
         *,
         digest: Digest | None = None,
         tags: Sequence[str] = (),
-        condition: Condition = Condition(),
+        condition: Condition = ANY,
     ) -> Pushed:
         """Stores a manifest under its digest and gives it these tags: all of them, or nothing happens.
 
@@ -218,7 +218,8 @@ class Manifests:
     def _check_types(self, parsed: Manifest) -> None:
         if not self._rules.oci and parsed.media_type.startswith("application/vnd.oci."):
             raise ManifestTypeUnsupported(
-                "OCI manifests are switched off here (FEATURE_GENERAL_OCI_SUPPORT); push a Docker schema 2 image"
+                "OCI manifests are switched off here (FEATURE_GENERAL_OCI_SUPPORT);"
+                " push a Docker schema 2 image"
             )
         allowed = self._rules.allowed_types
         if (
@@ -241,16 +242,12 @@ class Manifests:
     def _store(self, tx: Tx, repository_id: int, digest: Digest, parsed: Manifest, body: bytes) -> int:
         wanted = {blob.digest: blob for blob in parsed.blobs}
         have = blobs.take_over(tx, repository_id, list(wanted))
-        for missing in wanted:
-            if missing not in have:
-                raise ManifestBlobUnknown(
-                    f"Unknown blob `{missing}`",
-                    detail={"digest": missing, "message": f"Unknown blob `{missing}`"},
-                )
-            if have[missing][1] != wanted[missing].size:
-                raise ManifestInvalid(
-                    f"blob {missing} has {have[missing][1]} bytes, not {wanted[missing].size}"
-                )
+        for digest_, blob in wanted.items():
+            if digest_ not in have:
+                text = f"Unknown blob `{digest_}`"
+                raise ManifestBlobUnknown(text, detail={"digest": digest_, "message": text})
+            if have[digest_][1] != blob.size:
+                raise ManifestInvalid(f"blob {digest_} has {have[digest_][1]} bytes, not {blob.size}")
         children = self._children(tx, repository_id, parsed)
         manifest_id = self._row(tx, repository_id, digest, parsed, body)
         for blob_id in sorted({have[d][0] for d in wanted}):

@@ -32,11 +32,11 @@ class Condition:
                 f"tag {tag} is {digest or 'not there'}, and If-Match asked for {', '.join(self.match)}",
                 detail={"tag": tag, "digest": digest},
             )
-        if self.none_match is not None and digest is not None:
-            if "*" in self.none_match or digest in self.none_match:
-                raise PreconditionFailed(
-                    f"tag {tag} is there already, at {digest}", detail={"tag": tag, "digest": digest}
-                )
+        unwanted = self.none_match or ()
+        if digest is not None and ("*" in unwanted or digest in unwanted):
+            raise PreconditionFailed(
+                f"tag {tag} is there already, at {digest}", detail={"tag": tag, "digest": digest}
+            )
 
 
 ANY = Condition()

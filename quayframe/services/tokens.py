@@ -7,7 +7,6 @@ visibility) is asked of the database in each request; `gate.py` compares.
 from __future__ import annotations
 
 import datetime
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from .principal import ANONYMOUS, Principal
 
 LEEWAY_S = 30
 _ORDER = ("push", "pull", "*")
+Mark = tuple[bytes, str]
 
 
 @dataclass(frozen=True)
@@ -198,22 +198,26 @@ class Tokens:
 
     # -- verifying ----------------------------------------------------------------------------
 
-    def verify(self, token: str, hostname: str) -> BearerToken:
-        """The token behind a Bearer header; verified once per process, then by its SHA-256.
+    def known(self, mark: Mark) -> BearerToken | None:
+        """The token that was verified under this mark, while its key is published; None to verify.
 
-        Raises Unauthorized with the reason."""
-        mark = (hashlib.sha256(token.encode()).digest(), hostname)
-        known = self._verified.get(mark)
-        now = time.time()
-        if known is None:
-            known = self._verify(token, hostname)
-            self._verified.put(mark, known)
-        elif self._keys.public(known.kid) is None:
+        Raises Unauthorized when it has expired, or its key was taken back."""
+        found = self._verified.get(mark)
+        if found is None:
+            return None
+        if self._keys.public(found.kid) is None:
             self._verified.drop(mark)
             raise Unauthorized("Unknown service key")
-        if known.expires + LEEWAY_S < now:
+        if found.expires + LEEWAY_S < time.time():
             raise Unauthorized("the token has expired")
-        return known
+        return found
+
+    def verify(self, token: str, hostname: str, mark: Mark) -> BearerToken:
+        """The token behind a Bearer header: signature and times, once per process. It is remembered by
+        `mark`, (SHA-256 of the header, host name), never by itself. Raises Unauthorized."""
+        found = self._verify(token, hostname)
+        self._verified.put(mark, found)
+        return found
 
     def _verify(self, token: str, hostname: str) -> BearerToken:
         try:

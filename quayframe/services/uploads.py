@@ -65,7 +65,7 @@ class _Hashing:
         self._room = room
         self.count = 0
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         data = self._stream.read(size)
         if data:
             self.count += len(data)
@@ -411,13 +411,3 @@ def _dump(upload: Upload) -> str:
 def _load(text: str) -> Upload:
     size, data = json.loads(text)
     return Upload(size, data)
-
-
-class Empty:
-    """A stream without a byte."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        return b""
-
-
-__all__ = ["Empty", "State", "Uploads", "range_header"]

@@ -12,6 +12,7 @@ from quayframe.plugin.access import SELF_DECIDED, Repo
 from quayframe.registry import Registry
 
 from ..request import Callers
+from ..response import Response
 
 
 class Blob:
@@ -24,7 +25,7 @@ class Blob:
         self._callers = callers
         self._direct = not registry.settings.FEATURE_PROXY_STORAGE
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, digest: str) -> None:
+    def on_get(self, req: falcon.Request, resp: Response, name: RepositoryName, digest: str) -> None:
         found = self._blobs.find(req.context.token, name, Digest.parse(digest))
         self._headers(resp, digest)
         known = req.env.get("HTTP_IF_NONE_MATCH")
@@ -52,7 +53,7 @@ class Blob:
         resp.content_length = stop - start
         resp.stream = req.context.admission.until_closed(pieces, req.env)
 
-    def on_head(self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, digest: str) -> None:
+    def on_head(self, req: falcon.Request, resp: Response, name: RepositoryName, digest: str) -> None:
         found = self._blobs.find(req.context.token, name, Digest.parse(digest))
         self._headers(resp, digest)
         resp.content_length = found.size
@@ -63,19 +64,17 @@ class Blob:
             return
 
     @staticmethod
-    def _headers(resp: falcon.Response, digest: str) -> None:
-        resp.set_headers(
+    def _headers(resp: Response, digest: str) -> None:
+        resp.put(
             {
-                "Docker-Content-Digest": digest,
-                "Content-Type": "application/octet-stream",
-                "Accept-Ranges": "bytes",
-                "Cache-Control": "max-age=31536000",
-                "ETag": f'"{digest}"',
+                "docker-content-digest": digest,
+                "content-type": "application/octet-stream",
+                "accept-ranges": "bytes",
+                "cache-control": "max-age=31536000",
+                "etag": f'"{digest}"',
             }
         )
 
-    def on_delete(
-        self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, digest: str
-    ) -> None:
+    def on_delete(self, req: falcon.Request, resp: Response, name: RepositoryName, digest: str) -> None:
         self._blobs.delete(req.context.allowed, Digest.parse(digest))
         resp.status = 202

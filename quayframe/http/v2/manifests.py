@@ -18,6 +18,7 @@ from quayframe.services.manifests import Pulled
 from quayframe.services.tags import Condition
 
 from ..body import RequestBody
+from ..response import Response
 
 _ETAGS = re.compile(r'\s*(?:W/)?"([^"]*)"\s*(?:,|$)|\s*(\*)\s*$')
 
@@ -38,27 +39,23 @@ class Manifest:
         self._registry = registry
         self._checked = registry.plugins.wants_check(PullRepo)
 
-    def on_get(
-        self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
-    ) -> None:
+    def on_get(self, req: falcon.Request, resp: Response, name: RepositoryName, reference: str) -> None:
         pulled = self._pull(req, name, reference)
-        etag = f'"{pulled.digest}"'
-        headers = {
-            "Docker-Content-Digest": pulled.digest,
-            "Content-Type": pulled.media_type,
-            "Docker-Distribution-API-Version": "registry/2.0",
-            "ETag": etag,
-        }
-        resp.set_headers(headers)
+        resp.put(
+            {
+                "docker-content-digest": pulled.digest,
+                "content-type": pulled.media_type,
+                "docker-distribution-api-version": "registry/2.0",
+                "etag": f'"{pulled.digest}"',
+            }
+        )
         known = req.env.get("HTTP_IF_NONE_MATCH")
         if known is not None and pulled.digest in _etags(known):
             resp.status = 304
             return
         resp.data = pulled.body
 
-    def on_head(
-        self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
-    ) -> None:
+    def on_head(self, req: falcon.Request, resp: Response, name: RepositoryName, reference: str) -> None:
         self.on_get(req, resp, name, reference)
 
     def _pull(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:

@@ -27,7 +27,6 @@ class _Uploading:
         self._uploads = registry.uploads
         self._callers = callers
         self._limit = int(registry.settings.MAXIMUM_LAYER_SIZE)
-        self._disabled = registry.settings.DISABLE_PUSHES
 
     def _location(self, req: falcon.Request, name: RepositoryName, ident: str) -> str:
         return f"{self._callers.base_url(req)}/v2/{name.full}/blobs/uploads/{ident}"
