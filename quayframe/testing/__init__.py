@@ -19,17 +19,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .auth import AuthCase, AuthSuite
+    from .fakes_auth import FakeAuth
     from .fakes_storage import FakeStorage
+    from .host import FakeHost
     from .storage import StorageSuite
     from .storage_process import BackendFactory
 
 _HOMES = {
+    "AuthCase": "auth",
+    "AuthSuite": "auth",
     "BackendFactory": "storage_process",
+    "FakeAuth": "fakes_auth",
+    "FakeHost": "host",
     "FakeStorage": "fakes_storage",
     "StorageSuite": "storage",
 }
 
-__all__ = ["BackendFactory", "FakeStorage", "StorageSuite"]
+__all__ = [
+    "AuthCase",
+    "AuthSuite",
+    "BackendFactory",
+    "FakeAuth",
+    "FakeHost",
+    "FakeStorage",
+    "StorageSuite",
+]
 
 
 def __getattr__(name: str) -> Any:
