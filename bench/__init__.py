@@ -1,0 +1,1 @@
+"""Benchmarks of this registry beside its peers."""

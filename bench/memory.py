@@ -1,0 +1,48 @@
+"""Resident memory of processes, in MB, from /proc."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_KIB = 1024 / 1_000_000
+
+
+def resident(pids: list[int]) -> dict[int, float]:
+    """MB resident now, by process; pages that processes share count in each."""
+    return {pid: _status(pid, "VmRSS") for pid in pids}
+
+
+def reset_peaks(pids: list[int]) -> dict[int, float]:
+    """Begins to watch for the peak; gives what is resident now."""
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return resident(pids)
+
+
+def growth(before: dict[int, float]) -> dict[int, float]:
+    """MB between `before` and the peak since, by process."""
+    return {pid: max(0.0, _status(pid, "VmHWM") - mb) for pid, mb in before.items()}
+
+
+def shown(sizes: dict[int, float]) -> str:
+    """`name size, name size, ...`."""
+    return ", ".join(f"{_name(pid)} {mb:.0f}" for pid, mb in sizes.items())
+
+
+def settle_disk() -> None:
+    """Writes out what is dirty, so that one registry's bytes do not slow the next one's fsync."""
+    os.sync()
+
+
+def _status(pid: int, key: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * _KIB
+    raise RuntimeError(f"process {pid} has no {key}")
+
+
+def _name(pid: int) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    text = " ".join(word.decode(errors="replace") for word in words[1:4] if not word.startswith(b"/"))
+    return text or Path(f"/proc/{pid}/comm").read_text().strip()
