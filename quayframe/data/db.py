@@ -1,27 +1,28 @@
 """The one way to the database: pooled reads, and write transactions that run again when they must.
 
 A `Database` belongs to one registry object; nothing here is global. Queries are peewee's, or SQL with
-`?` for parameters; rows are plain tuples.
+`?` for parameters; rows are plain tuples of int, float, str, bytes and None on every database.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import random
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import peewee
 
-from quayframe.errors import ConfigError, StorageFull, Unavailable
+from quayframe.errors import QuayframeError, StorageFull, Unavailable
 from quayframe.plugin import boundary
 
 from . import connect
+from .connect import sqlite_path
+from .failures import DRIVER_ERRORS, Kind, driver_error, kind, mariadb_code
 from .fields import MYSQL, POSTGRESQL, SQLITE
 
 T = TypeVar("T")
@@ -29,18 +30,33 @@ Row = tuple[Any, ...]
 log = logging.getLogger("quayframe.data")
 
 ATTEMPTS = 8
-# PostgreSQL: serialization failure, deadlock, lock not available. MariaDB: deadlock, lock wait timeout,
-# record changed since last read. Nothing of such a transaction has happened, so it may run again.
-_AGAIN_SQLSTATE = {"40001", "40P01", "55P03"}
-_AGAIN_MYSQL = {1213, 1205, 1020}
+"""How often a write transaction is tried; once the connection is lost, RECONNECTS times."""
+RECONNECTS = 3
+PATIENCE_S = 20
+"""No new attempt after this, and the longest wait for SQLite's one writer."""
+
+# READ COMMITTED whatever the server's default; a lock is waited for as long as on MariaDB.
+_BEGIN = {
+    SQLITE: "BEGIN IMMEDIATE",
+    POSTGRESQL: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'",
+    MYSQL: "BEGIN",
+}
+_MARIADB_DUPLICATE = 1062
 
 
 class Tx:
-    """A write transaction under way. It touches the database only; `after` is for the world outside."""
+    """A write transaction under way. It touches the database only; `after` is for the world outside.
+
+    A statement that fails ends it, on every database: whoever catches the error can only say it in
+    other words; each further statement and the commit raise it again. `insert_absent` is the way to
+    insert what may be there.
+    """
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self._after: list[Callable[[], object]] = []
+        self._failed: Exception | None = None
+        self._committing = False
 
     def rows(self, query: Any) -> list[Row]:
         return self.db.rows(query)
@@ -64,29 +80,34 @@ class Tx:
         return self.db.rows(query)
 
     def run(self, query: Any) -> int:
-        """Runs an UPDATE, DELETE or INSERT; returns how many rows it changed."""
+        """Runs an UPDATE, DELETE or INSERT; returns how many rows it found (an UPDATE that leaves a row
+        as it was counts it)."""
         return self.db.run(query)
 
     def insert(self, table: type[peewee.Model], **values: Any) -> int:
-        """Inserts one row and returns its id. Raises peewee.IntegrityError when a key is taken."""
+        """Inserts one row and returns its id. Raises peewee.IntegrityError when a key is taken, which
+        ends the transaction."""
         query = table.insert(**values)
         if self.db.dialect == POSTGRESQL:
-            found = self.db.one(query.returning(table._meta.primary_key))
-            assert found is not None
-            return int(found[0])
+            return int(self.db.rows(query.returning(table.id))[0][0])  # type: ignore[attr-defined]
         return self.db.insert_id(query)
 
     def insert_absent(self, table: type[peewee.Model], **values: Any) -> bool:
-        """Inserts one row unless a unique key is taken; tells whether it did."""
-        return self.db.run(table.insert(**values).on_conflict_ignore()) > 0
+        """Inserts one row unless a unique key is taken; tells whether it did. Any other conflict (null,
+        too long, a foreign key) raises as in `insert`."""
+        return self.db.run_absent(table.insert(**values))
 
     def after(self, act: Callable[[], object]) -> None:
-        """Registers what is to run outside, once, when this transaction has been committed."""
+        """Registers what is to run outside, once, when this transaction has been committed. What it
+        raises is logged: the act is done and cannot fail any more."""
         self._after.append(act)
 
 
 class Database:
-    """A database and this process's connections to it. Safe to use from many threads."""
+    """A database and this process's connections to it. Safe to use from many threads; made anew after
+    a fork.
+
+    Reads raise Unavailable when the database is away; errors in the query itself are peewee's."""
 
     def __init__(self, uri: str, args: Mapping[str, Any] | None = None, *, pool: int = 20) -> None:
         self.dialect, self._db = connect.open_uri(uri, dict(args or {}), pool)
@@ -98,10 +119,11 @@ class Database:
     # -- reading ------------------------------------------------------------------------------
 
     def rows(self, query: Any) -> list[Row]:
-        return self._read(lambda: self._db.execute(query).fetchall())
+        return self._read(lambda: list(self._db.execute(query).fetchall()))
 
     def one(self, query: Any) -> Row | None:
-        return self._read(lambda: self._db.execute(query).fetchone())
+        row: Row | None = self._read(lambda: self._db.execute(query).fetchone())
+        return row
 
     def value(self, query: Any) -> Any:
         row = self.one(query)
@@ -109,7 +131,7 @@ class Database:
 
     def sql_rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query in SQL, `?` for each parameter."""
-        return self._read(lambda: self._db.execute_sql(self.translate(sql), params).fetchall())
+        return self._read(lambda: list(self._db.execute_sql(self.translate(sql), params).fetchall()))
 
     def sql_one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
         """The first row of a query in SQL. The pull's way: nothing is built, nothing is converted."""
@@ -117,87 +139,123 @@ class Database:
             try:
                 row: Row | None = self._db.connection().execute(sql, params).fetchone()
                 return row
-            except sqlite3.Error as error:
-                raise self._unavailable(error) from error
-        return self._read(lambda: self._db.execute_sql(self.translate(sql), params).fetchone())
+            except (sqlite3.Error, peewee.PeeweeException) as error:
+                if (tx := self._tx()) is not None:
+                    tx._failed = error
+                    raise
+                self._raise(error)
+        found: Row | None = self._read(lambda: self._db.execute_sql(self.translate(sql), params).fetchone())
+        return found
 
     def translate(self, sql: str) -> str:
+        """`sql` as the driver wants it: `?` becomes `%s`; a `?` inside a literal is not possible."""
         if self.dialect == SQLITE:
             return sql
         known = self._translated.get(sql)
         if known is None:
-            known = self._translated[sql] = sql.replace("?", "%s")
+            known = self._translated[sql] = sql.replace("%", "%%").replace("?", "%s")
         return known
 
     def _read(self, work: Callable[[], T]) -> T:
-        inside = getattr(self._local, "inside", False)
-        for last in (inside, True):
-            try:
-                with self._connected():
-                    return work()
-            except (peewee.OperationalError, peewee.InterfaceError, connect.PoolExhausted) as error:
-                # A pooled connection that the server closed long ago says so only now: once more.
-                if inside:
-                    raise
-                if last or self._direct:
-                    raise self._unavailable(error) from error
-        raise AssertionError("unreachable")
+        tx = self._tx()
+        if tx is not None:
+            return _in(tx, work)
+        try:
+            with self._connected():
+                return work()
+        except DRIVER_ERRORS as error:
+            if kind(error) is not Kind.LOST:
+                self._raise(error)
+        # The server ended a connection that was idle: all others are likely to be as old.
+        self._close_idle()
+        try:
+            with self._connected():
+                return work()
+        except DRIVER_ERRORS as error:
+            self._raise(error)
 
     # -- writing ------------------------------------------------------------------------------
 
     def run(self, query: Any) -> int:
         """Runs one statement; only inside `write`."""
-        return int(self._db.execute(query).rowcount)
+        return _in(self._writing(), lambda: int(self._db.execute(query).rowcount))
 
     def insert_id(self, query: Any) -> int:
-        return int(self._db.execute(query).lastrowid)
+        """Runs an INSERT and gives the new row's id (not on PostgreSQL); only inside `write`."""
+        return _in(self._writing(), lambda: int(self._db.execute(query).lastrowid))
+
+    def run_absent(self, query: Any) -> bool:
+        """Runs an INSERT of one row unless a unique key is taken; only inside `write`."""
+
+        def work() -> bool:
+            sql, params = self._db.get_sql_context().sql(query).query()
+            if self.dialect != MYSQL:
+                return int(self._db.execute_sql(f"{sql} ON CONFLICT DO NOTHING", params).rowcount) > 0
+            # INSERT IGNORE would also cut what is too long and drop what breaks a foreign key.
+            try:
+                return int(self._db.execute_sql(sql, params).rowcount) > 0
+            except peewee.IntegrityError as error:
+                if mariadb_code(error) != _MARIADB_DUPLICATE:
+                    raise
+                return False
+
+        return _in(self._writing(), work)
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Runs `work` in one write transaction and returns what it returned.
 
         It runs again on busy, deadlock and serialization failure, so it must touch nothing but the
-        database. Raises Unavailable when that does not help, or the database is away.
+        database. Raises Unavailable when that does not help, or the database is away. When the
+        connection breaks during the commit, Unavailable leaves open whether the act is done.
         """
-        if getattr(self._local, "inside", False):
+        if self._tx() is not None:
             raise boundary.InsideTransaction("a write transaction inside a write transaction")
-        for attempt in range(ATTEMPTS):
+        start = time.monotonic()
+        for attempt in range(1, ATTEMPTS + 1):
             tx = Tx(self)
             try:
                 result = self._attempt(tx, work)
-            except (
-                peewee.OperationalError,
-                peewee.InterfaceError,
-                peewee.InternalError,
-                sqlite3.Error,
-                connect.PoolExhausted,
-            ) as error:
-                if not _may_run_again(error):
-                    raise self._unavailable(error) from error
-                if attempt == ATTEMPTS - 1:
-                    raise Unavailable("the database is too busy for this change; try again") from error
+            except DRIVER_ERRORS as error:
+                what = kind(error)
+                if what is Kind.LOST:
+                    self._close_idle()
+                    again = attempt < RECONNECTS and not tx._committing
+                else:
+                    again = what is Kind.AGAIN
+                late = attempt == ATTEMPTS or time.monotonic() - start > PATIENCE_S
+                if not again or late:
+                    self._raise(error)
                 time.sleep(random.uniform(0, min(0.4, 0.01 * 2**attempt)))  # noqa: S311 - jitter
                 continue
-            for act in tx._after:
-                act()
+            _run_after(tx._after)
             return result
         raise AssertionError("unreachable")
 
     def _attempt(self, tx: Tx, work: Callable[[Tx], T]) -> T:
         # SQLite has one writer; waiting in line here is fairer than its busy handler.
-        if self._direct and not self._writer.acquire(timeout=20):
+        if self._direct and not self._writer.acquire(timeout=PATIENCE_S):
             raise Unavailable("the database is too busy for this change; try again")
         try:
             with self._connected(), boundary.transaction():
-                self._db.execute_sql("BEGIN IMMEDIATE" if self._direct else "BEGIN")
-                self._local.inside = True
+                self._db.execute_sql(_BEGIN[self.dialect])
+                self._local.tx = tx
                 try:
                     result = work(tx)
+                    if tx._failed is not None:
+                        raise tx._failed
+                    tx._committing = True
                     self._db.execute_sql("COMMIT")
-                except BaseException:
+                except Exception as error:
                     self._rollback()
+                    # A deadlock that `work` told in its own words is a deadlock still.
+                    if tx._failed not in (None, error) and kind(tx._failed) in (Kind.AGAIN, Kind.LOST):
+                        raise tx._failed from error
+                    raise
+                except BaseException:
+                    self._db.discard()
                     raise
                 finally:
-                    self._local.inside = False
+                    self._local.tx = None
                 return result
         finally:
             if self._direct:
@@ -206,8 +264,17 @@ class Database:
     def _rollback(self) -> None:
         try:
             self._db.execute_sql("ROLLBACK")
-        except (peewee.PeeweeException, sqlite3.Error):
-            self._drop_connection()
+        except Exception:
+            self._db.discard()
+
+    def _tx(self) -> Tx | None:
+        return getattr(self._local, "tx", None)
+
+    def _writing(self) -> Tx:
+        tx = self._tx()
+        if tx is None:
+            raise RuntimeError("a statement that changes the database, outside Database.write")
+        return tx
 
     # -- connections --------------------------------------------------------------------------
 
@@ -221,29 +288,28 @@ class Database:
         self._db.connect()
         try:
             yield
-        except (peewee.OperationalError, peewee.InterfaceError):
-            self._drop_connection()
+        except Exception as error:
+            if kind(error) is Kind.LOST:
+                self._db.discard()
+            raise
+        except BaseException:
+            # Stopped in the middle: an answer may still be on its way, and is not for the next one.
+            self._db.discard()
             raise
         finally:
             if not self._db.is_closed():
                 self._db.close()
 
-    def _drop_connection(self) -> None:
-        try:
-            manual_close = getattr(self._db, "manual_close", self._db.close)
-            manual_close()
-        except Exception as error:
-            log.debug("closing a broken connection: %s", error)
+    def _close_idle(self) -> None:
+        if not self._direct:
+            self._db.pool.close_idle()
 
-    def _unavailable(self, error: Exception) -> Exception:
-        text = str(error)
-        if self._direct:
-            if "disk is full" in text or "readonly" in text:
-                return StorageFull("the registry's database cannot be written: " + text)
-            if not any(word in text for word in ("locked", "busy", "disk I/O", "unable to open")):
-                return error
-        log.warning("database: %s", text.strip().replace("\n", " "))
-        return Unavailable("the registry's database is away; try again", retry_after=2)
+    def _raise(self, error: Exception) -> NoReturn:
+        """Raises what a driver's error is outside this module."""
+        told = _told(error)
+        if told is None:
+            raise error
+        raise told from error
 
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
@@ -253,34 +319,50 @@ class Database:
         """Closes this thread's connection and the idle ones."""
         if not self._db.is_closed():
             self._db.close()
-        if hasattr(self._db, "close_idle"):
-            self._db.close_idle()
+        self._close_idle()
 
     @contextmanager
-    def session(self) -> Iterator[peewee.Database]:
-        """peewee's own database object with a connection; for migrations."""
-        with self._connected():
-            yield self._db
+    def session(self) -> Iterator[Any]:
+        """peewee's own database object with a connection; for migrations. Raises Unavailable."""
+        try:
+            with self._connected():
+                yield self._db
+        except DRIVER_ERRORS as error:
+            self._raise(error)
 
 
-def _may_run_again(error: BaseException) -> bool:
-    cause: BaseException = error.__cause__ or error.__context__ or error
-    if getattr(cause, "sqlstate", None) in _AGAIN_SQLSTATE:
-        return True
-    if isinstance(cause, sqlite3.Error):
-        return "locked" in str(cause) or "busy" in str(cause)
-    code = cause.args[0] if cause.args else None
-    return isinstance(code, int) and code in _AGAIN_MYSQL
+def _in(tx: Tx, work: Callable[[], T]) -> T:
+    """Runs a statement of a transaction. After one has failed PostgreSQL refuses the others, MariaDB may
+    have rolled back and would run them outside of any transaction: so none is tried."""
+    if tx._failed is not None:
+        raise tx._failed
+    try:
+        return work()
+    except DRIVER_ERRORS as error:
+        tx._failed = error
+        raise
 
 
-def sqlite_path(uri: str) -> str | None:
-    """The file of an SQLite URI; None for another database."""
-    if not uri.startswith("sqlite:"):
+def _run_after(acts: list[Callable[[], object]]) -> None:
+    for act in acts:
+        try:
+            act()
+        except Exception:
+            log.exception("what was to follow a committed transaction failed")
+
+
+def _told(error: Exception) -> QuayframeError | None:
+    """What a client is told of a driver's error; None for a mistake of ours."""
+    what = kind(error)
+    if what is Kind.OTHER:
         return None
-    path = uri.removeprefix("sqlite:///")
-    if path == uri or not path:
-        raise ConfigError(f"DB_URI {uri}: an SQLite database is sqlite:///relative/path or sqlite:////absolute/path")
-    return os.path.abspath(path)
+    text = str(driver_error(error)).strip().replace("\n", " ")
+    if what is Kind.AGAIN:
+        return Unavailable("the database is too busy for this change; try again")
+    log.warning("database: %s", text)
+    if what is Kind.FULL:
+        return StorageFull("the registry's database is full or cannot be written")
+    return Unavailable("the registry's database is away; try again", retry_after=2)
 
 
 __all__ = ["MYSQL", "POSTGRESQL", "SQLITE", "Database", "Row", "Tx", "sqlite_path"]

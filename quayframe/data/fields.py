@@ -1,6 +1,6 @@
 """The portable column types, and no other is used.
 
-Each class is both a peewee field (for building queries) and a column definition: `ddl` gives its SQL
+Each class is both a peewee field (for building queries) and a column definition: `sql_types` gives its SQL
 type on each dialect. Rows come back as plain tuples with the driver's values: int, str, bytes, None;
 flags are 0 and 1.
 """
@@ -24,20 +24,20 @@ def _binary_text(base: dict[str, str]) -> dict[str, str]:
     }
 
 
-class Id(peewee.AutoField):  # type: ignore[type-arg]
+class Id(peewee.AutoField):
     """The primary key: grows, and a value is never used twice."""
 
-    ddl: ClassVar[dict[str, str]] = {
+    sql_types: ClassVar[dict[str, str]] = {
         SQLITE: "INTEGER PRIMARY KEY AUTOINCREMENT",
         POSTGRESQL: "BIGSERIAL PRIMARY KEY",
         MYSQL: "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
     }
 
 
-class Int(peewee.BigIntegerField):  # type: ignore[type-arg]
+class Int(peewee.BigIntegerField):
     """64 bits, signed."""
 
-    ddl: ClassVar[dict[str, str]] = {SQLITE: "INTEGER", POSTGRESQL: "BIGINT", MYSQL: "BIGINT"}
+    sql_types: ClassVar[dict[str, str]] = {SQLITE: "INTEGER", POSTGRESQL: "BIGINT", MYSQL: "BIGINT"}
 
 
 class Ref(Int):
@@ -48,38 +48,37 @@ class Ref(Int):
         self.to = to
         self.loose = loose
 
-    def __new__(cls, to: str, *, loose: bool = False, **kwargs: Any) -> Ref:
-        return object.__new__(cls)
-
 
 class Time(Int):
     """Milliseconds since the epoch."""
 
 
-class Flag(peewee.BigIntegerField):  # type: ignore[type-arg]
+class Flag(peewee.BigIntegerField):
     """0 or 1."""
 
-    ddl: ClassVar[dict[str, str]] = {SQLITE: "INTEGER", POSTGRESQL: "SMALLINT", MYSQL: "SMALLINT"}
+    sql_types: ClassVar[dict[str, str]] = {SQLITE: "INTEGER", POSTGRESQL: "SMALLINT", MYSQL: "SMALLINT"}
 
     def db_value(self, value: Any) -> int | None:
         return None if value is None else int(bool(value))
 
 
-class Bytes(peewee.Field):  # type: ignore[type-arg]
+class Bytes(peewee.Field):
     """Up to 4 GiB on every dialect (peewee's own type holds 64 KiB on MariaDB)."""
 
-    ddl: ClassVar[dict[str, str]] = {SQLITE: "BLOB", POSTGRESQL: "BYTEA", MYSQL: "LONGBLOB"}
+    sql_types: ClassVar[dict[str, str]] = {SQLITE: "BLOB", POSTGRESQL: "BYTEA", MYSQL: "LONGBLOB"}
 
 
-class Text(peewee.TextField):  # type: ignore[type-arg]
+class Text(peewee.TextField):
     """Text without a length that matters."""
 
-    ddl: ClassVar[dict[str, str]] = _binary_text({SQLITE: "TEXT", POSTGRESQL: "TEXT", MYSQL: "LONGTEXT"})
+    sql_types: ClassVar[dict[str, str]] = _binary_text(
+        {SQLITE: "TEXT", POSTGRESQL: "TEXT", MYSQL: "LONGTEXT"}
+    )
 
 
-class Name(peewee.CharField):  # type: ignore[type-arg]
+class Name(peewee.CharField):
     """Short text that is compared byte by byte and sorted in ASCII order; at most 255 characters."""
 
-    ddl: ClassVar[dict[str, str]] = _binary_text(
+    sql_types: ClassVar[dict[str, str]] = _binary_text(
         {SQLITE: "TEXT", POSTGRESQL: "VARCHAR(255)", MYSQL: "VARCHAR(255)"}
     )

@@ -6,7 +6,7 @@ so a reference is a plain number.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import peewee
 
@@ -18,6 +18,11 @@ class Table(peewee.Model):
 
     class Meta:
         legacy_table_names = False
+
+    if TYPE_CHECKING:
+        # The stubs' descriptor for class methods is ambiguous to mypy; queries are untyped anyway.
+        @classmethod
+        def delete(cls) -> Any: ...
 
 
 # -- accounts ---------------------------------------------------------------------------------------

@@ -65,8 +65,7 @@ def migrate(db: Database) -> list[str]:
                 if name in todo:
                     apply(schema)
                     session.execute_sql(
-                        "INSERT INTO migration (name, applied_ms) VALUES "
-                        + ("(?, ?)" if db.dialect == "sqlite" else "(%s, %s)"),
+                        db.translate("INSERT INTO migration (name, applied_ms) VALUES (?, ?)"),
                         (name, int(time.time() * 1000)),
                     )
             return todo

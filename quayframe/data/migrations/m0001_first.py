@@ -1,4 +1,5 @@
 """The schema of the first release."""
+# ruff: noqa: S106 - the values are types of columns
 
 from .schema import Schema
 

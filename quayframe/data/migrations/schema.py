@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import peewee
 
 from quayframe.errors import Unavailable
 
 from ..fields import MYSQL, POSTGRESQL, SQLITE, Bytes, Flag, Id, Int, Name, Text
 
-_TYPES = {"int": Int, "time": Int, "flag": Flag, "bytes": Bytes, "text": Text, "name": Name}
+_TYPES: dict[str, Any] = {"int": Int, "time": Int, "flag": Flag, "bytes": Bytes, "text": Text, "name": Name}
 
 
 class Schema:
@@ -30,7 +32,7 @@ class Schema:
     def table(self, table: str, **columns: str) -> None:
         """Makes a table with an `id` and these columns."""
         quote = self._quote
-        parts = [f"{quote('id')} {Id.ddl[self.dialect]}"]
+        parts = [f"{quote('id')} {Id.sql_types[self.dialect]}"]
         foreign = []
         for name, spec in columns.items():
             definition, refers = self._column(spec)
@@ -46,8 +48,12 @@ class Schema:
         """Adds a column to a table, with a default or null, so that the release before can still write."""
         if name in [column.name for column in self.session.get_columns(table)]:
             return
-        definition, _ = self._column(spec)
-        self.session.execute_sql(f"ALTER TABLE {self._quote(table)} ADD COLUMN {self._quote(name)} {definition}")
+        definition, refers = self._column(spec)
+        if refers:
+            definition += f" REFERENCES {self._quote(refers)} ({self._quote('id')})"
+        self.session.execute_sql(
+            f"ALTER TABLE {self._quote(table)} ADD COLUMN {self._quote(name)} {definition}"
+        )
 
     def index(self, table: str, *columns: str, unique: bool = False) -> None:
         name = f"{table}_{'_'.join(columns)}"[:60]
@@ -69,9 +75,11 @@ class Schema:
                 raise
             self.session.execute_sql("COMMIT")
             return
+        # MariaDB's names are the server's, PostgreSQL's numbers the database's own.
+        name = "CONCAT('quayframe.', MD5(DATABASE()))"
         take, give = {
             POSTGRESQL: ("SELECT 1 FROM pg_advisory_lock(74261)", "SELECT pg_advisory_unlock(74261)"),
-            MYSQL: ("SELECT GET_LOCK('quayframe.migrate', 600)", "SELECT RELEASE_LOCK('quayframe.migrate')"),
+            MYSQL: (f"SELECT GET_LOCK({name}, 600)", f"SELECT RELEASE_LOCK({name})"),
         }[self.dialect]
         row = self.session.execute_sql(take).fetchone()
         if not row or row[0] != 1:
@@ -79,13 +87,15 @@ class Schema:
         try:
             yield
         finally:
-            self.session.execute_sql(give)
+            # With the connection gone the lock is gone too; what broke it is worth more than this.
+            with suppress(peewee.PeeweeException):
+                self.session.execute_sql(give)
 
     def _column(self, spec: str) -> tuple[str, str | None]:
         spec, has_default, default = spec.partition("=")
         null = spec.endswith("?")
         kind, _, refers = spec.rstrip("?").partition(":")
-        sql = Int.ddl[self.dialect] if kind == "ref" else _TYPES[kind].ddl[self.dialect]
+        sql = Int.sql_types[self.dialect] if kind == "ref" else _TYPES[kind].sql_types[self.dialect]
         if not null:
             sql += " NOT NULL"
         if has_default:
