@@ -118,11 +118,15 @@ class Blob(Table):
     size: Any = Int()
     created_ms: Any = Time()
 
+    class Meta:
+        # "blob" alone is a reserved word on MariaDB.
+        table_name = "stored_blob"
+
 
 class BlobPlacement(Table):
     """Where a blob's bytes are. A blob without any is legal: not fetched yet, or lost."""
 
-    blob: Any = Ref("blob", column_name="blob_id")
+    blob: Any = Ref("stored_blob", column_name="blob_id")
     location: Any = Name()
     storage_key: Any = Name()
 
@@ -132,7 +136,7 @@ class RepositoryBlob(Table):
 
     repository: Any = Ref("repository", column_name="repository_id")
     namespace: Any = Ref("account", column_name="namespace_id")
-    blob: Any = Ref("blob", column_name="blob_id")
+    blob: Any = Ref("stored_blob", column_name="blob_id")
     expires_ms: Any = Time(null=True)
     deleted_ms: Any = Time(null=True)
     """Set by DELETE: invisible at once; the collector takes the row away."""
@@ -168,7 +172,7 @@ class Manifest(Table):
 
 class ManifestBlob(Table):
     manifest: Any = Ref("manifest", column_name="manifest_id")
-    blob: Any = Ref("blob", column_name="blob_id")
+    blob: Any = Ref("stored_blob", column_name="blob_id")
 
 
 class ManifestChild(Table):

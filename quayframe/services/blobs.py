@@ -28,7 +28,7 @@ TRASH_DELAY_MS = 15 * 60 * 1000
 
 _FIND = (
     HEAD.format(more=", b.id, b.size, p.location, p.storage_key, l.expires_ms, l.deleted_ms, l.id")
-    + " LEFT JOIN blob b ON b.digest = ?"
+    + " LEFT JOIN stored_blob b ON b.digest = ?"
     " LEFT JOIN repository_blob l ON l.repository_id = r.id AND l.blob_id = b.id"
     " LEFT JOIN blob_placement p ON p.blob_id = b.id"
 )
@@ -154,6 +154,12 @@ class Blobs:
     def discard(self, tx: Tx, location: str, key: str) -> None:
         """Puts an object that nothing refers to in the trash."""
         tx.insert(Trash, location=location, storage_key=key, due_ms=now_ms() + self._trash_delay_ms)
+
+    def discard_unplaced(self, tx: Tx, location: str, key: str) -> None:
+        """The same for one that a blob may have been placed at in the meantime."""
+        placed = (BlobPlacement.location == location) & (BlobPlacement.storage_key == key)
+        if tx.one(BlobPlacement.select(BlobPlacement.id).where(placed)) is None:
+            self.discard(tx, location, key)
 
     def _link(self, tx: Tx, blob_id: int, size: int, namespace_id: int, repository_id: int) -> None:
         until = now_ms() + self._hold_ms

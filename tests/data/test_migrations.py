@@ -20,7 +20,7 @@ ALL = sorted(tables.Table.__subclasses__(), key=lambda table: table._meta.table_
 # The keys that the services build on: insert_absent, conditional updates and look-ups of one row.
 UNIQUE = {
     "account": ["name", "uuid"],
-    "blob": ["digest"],
+    "stored_blob": ["digest"],
     "blob_placement": ["blob_id location"],
     "delivery": ["event_id subscription_id"],
     "event": ["seq"],

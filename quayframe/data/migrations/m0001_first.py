@@ -53,14 +53,14 @@ def _repositories(s: Schema) -> None:
 
 
 def _blobs(s: Schema) -> None:
-    s.table("blob", digest="name", size="int", created_ms="time")
-    s.index("blob", "digest", unique=True)
-    s.table("blob_placement", blob_id="ref:blob", location="name", storage_key="name")
+    s.table("stored_blob", digest="name", size="int", created_ms="time")
+    s.index("stored_blob", "digest", unique=True)
+    s.table("blob_placement", blob_id="ref:stored_blob", location="name", storage_key="name")
     s.index("blob_placement", "blob_id", "location", unique=True)
     s.index("blob_placement", "storage_key")
     s.table(
         "repository_blob",
-        repository_id="ref:repository", namespace_id="ref:account", blob_id="ref:blob",
+        repository_id="ref:repository", namespace_id="ref:account", blob_id="ref:stored_blob",
         expires_ms="time?", deleted_ms="time?",
     )  # fmt: skip
     s.index("repository_blob", "repository_id", "blob_id", unique=True)
@@ -85,7 +85,7 @@ def _manifests(s: Schema) -> None:
     )  # fmt: skip
     s.index("manifest", "repository_id", "digest", unique=True)
     s.index("manifest", "repository_id", "subject")
-    s.table("manifest_blob", manifest_id="ref:manifest", blob_id="ref:blob")
+    s.table("manifest_blob", manifest_id="ref:manifest", blob_id="ref:stored_blob")
     s.index("manifest_blob", "manifest_id", "blob_id", unique=True)
     s.index("manifest_blob", "blob_id")
     s.table("manifest_child", parent_id="ref:manifest", child_id="ref:manifest")
