@@ -10,9 +10,9 @@ from quayframe import registry
 from quayframe.errors import QuayframeError
 from quayframe.plugin.manager import PluginManager
 
-from . import config as config_commands
-from . import plugins as plugin_commands_module
 from .common import config_file
+from .config import group as config_group
+from .plugins import group as plugins_group
 
 
 def _manager(path: Path | None = None) -> PluginManager:
@@ -28,8 +28,8 @@ def _all_plugins() -> PluginManager:
     return manager
 
 
-config = config_commands.group(lambda: registry.provider_keys(_all_plugins()))
-plugins = plugin_commands_module.group(_manager)
+config = config_group(lambda: registry.provider_keys(_all_plugins()))
+plugins = plugins_group(_manager)
 
 
 def plugin_commands(path: Path | None) -> dict[str, click.Group]:
