@@ -92,6 +92,13 @@ class Callers:
             raise Unauthorized("Invalid bearer token format")
         return tokens.verify(found[1], hostname, mark)
 
+    def current_token(self, req: falcon.Request) -> BearerToken | None:
+        """The same, held against the account as it is now: for what names no repository."""
+        token = self.token(req)
+        if token is not None and not self._registry.accounts.is_current(token.principal):
+            raise Unauthorized()
+        return token
+
     def basic(self, req: falcon.Request) -> Principal:
         """The principal behind a Basic header; anonymous without one. Raises Unauthorized."""
         header = req.env.get("HTTP_AUTHORIZATION")

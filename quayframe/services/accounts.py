@@ -94,6 +94,13 @@ class Accounts:
         where = (Row.kind == "user") & Row.deleted_ms.is_null()
         return [_account(r) for r in self._db.rows(Row.select(*_COLUMNS).where(where).order_by(Row.name))]
 
+    def is_current(self, principal: Principal) -> bool:
+        """Whether what a token says of its account is still so; nobody's always is."""
+        if principal.account_id is None:
+            return True
+        where = (Row.uuid == principal.uuid) & Row.deleted_ms.is_null() & (Row.enabled == 1)
+        return bool(self._db.value(Row.select(Row.auth_epoch).where(where)) == principal.epoch)
+
     def any_user(self) -> bool:
         return self._db.one(Row.select(Row.id).where(Row.kind == "user").limit(1)) is not None
 

@@ -26,7 +26,7 @@ class Base:
         if not self._advertised:
             raise NotFound()
         resp.set_header("X-Sparse-Manifest-Support", self._sparse)
-        token = self._callers.token(req)
+        token = self._callers.current_token(req)
         resp.set_header(
             "WWW-Authenticate", challenge(self._callers.base_url(req), self._callers.hostname(req), None)
         )

@@ -33,12 +33,8 @@ class Catalog:
         self._most = max(registry.settings.V2_PAGINATION_SIZE, 100)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        token = self._callers.token(req)
-        principal = ANONYMOUS
-        if token is not None and token.principal.account_id is not None:
-            account = self._registry.accounts.find(token.principal.name)
-            if account is not None and account.enabled and account.epoch == token.principal.epoch:
-                principal = token.principal
+        token = self._callers.current_token(req)
+        principal = token.principal if token is not None else ANONYMOUS
         limit = _count(req.get_param("n"), self._most, least=1, bad=1)
         last = req.get_param("last") or req.get_param("next_page")
         if last is not None and "/" not in last:

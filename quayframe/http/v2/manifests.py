@@ -50,7 +50,7 @@ class Manifest:
             }
         )
         known = req.env.get("HTTP_IF_NONE_MATCH")
-        if known is not None and pulled.digest in _etags(known):
+        if known is not None and not {pulled.digest, "*"}.isdisjoint(_etags(known)):
             resp.status = 304
             return
         resp.data = pulled.body

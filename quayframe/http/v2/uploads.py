@@ -102,12 +102,20 @@ class Uploads(_Uploading):
 class Upload(_Uploading):
     """`/v2/<name>/blobs/uploads/<id>` (specification, end-5, end-6, end-13, end-14)."""
 
-    access = {"GET": Repo("push"), "PATCH": Repo("push"), "PUT": Repo("push"), "DELETE": Repo("push")}
+    access = {
+        "GET": Repo("push"),
+        "HEAD": Repo("push"),
+        "PATCH": Repo("push"),
+        "PUT": Repo("push"),
+        "DELETE": Repo("push"),
+    }
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, ident: str) -> None:
         size = self._uploads.status(req.context.allowed, ident)
         resp.status = 204
         self._progress(req, resp, name, ident, size)
+
+    on_head = on_get
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, ident: str) -> None:
         start, length = _content_range(req)
