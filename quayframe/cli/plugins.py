@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable
 
@@ -35,9 +36,12 @@ def group(manager: Callable[[], PluginManager]) -> click.Group:
     @click.option("--json", "as_json", is_flag=True, help="JSON: one object.")
     def info(name: str, as_json: bool) -> None:
         """All that is known of one plugin."""
-        row = next((row for row in manager().report() if row.name == name), None)
+        rows = {row.name: row for row in reversed(manager().report())}
+        row = rows.get(name)
         if row is None:
-            raise click.ClickException(f'no plugin "{name}" is installed')
+            close = difflib.get_close_matches(name, rows, 1)
+            hint = f'; the nearest name is "{close[0]}"' if close else ""
+            raise click.ClickException(f'no plugin "{name}" is installed{hint}')
         click.echo(json.dumps(row.as_dict(), indent=2) if as_json else _details(row), nl=as_json)
 
     return plugins
