@@ -10,7 +10,7 @@ import json
 import logging
 import uuid as uuids
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Upload as Row
@@ -18,7 +18,6 @@ from quayframe.errors import (
     BlobUploadInvalid,
     BlobUploadUnknown,
     DigestInvalid,
-    LayerTooLarge,
     RangeInvalid,
     RegistryError,
     SizeInvalid,
@@ -30,14 +29,11 @@ from quayframe.plugin.storage import ByteStream, ObjectNotFound, Upload, UploadL
 from .blobs import Blobs
 from .clock import now_ms
 from .gate import Allowed
+from .hashed import HashedStream, hashing_threads
 from .repositories import Repositories
 from .storage import Storage
 
 log = logging.getLogger("quayframe.uploads")
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -54,26 +50,6 @@ class State:
     version: int
     committing: str | None
     storage_key: str | None
-
-
-class _Hashing:
-    """A stream that hashes what passes through it and holds it to a limit."""
-
-    def __init__(self, stream: ByteStream, hashed: _Hash | None, room: int) -> None:
-        self._stream = stream
-        self._hash = hashed
-        self._room = room
-        self.count = 0
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(size)
-        if data:
-            self.count += len(data)
-            if self.count > self._room:
-                raise LayerTooLarge()
-            if self._hash is not None:
-                self._hash.update(data)
-        return data
 
 
 class Uploads:
@@ -93,6 +69,7 @@ class Uploads:
         self._blobs = blobs
         self._repositories = repositories
         self._limit = limit
+        self._hashing = hashing_threads()
 
     def begin(self, allowed: Allowed, algorithm: str = "sha256") -> str:
         """Starts an upload and, where it is missing, makes the repository. Returns its id (uuid4)."""
@@ -148,7 +125,7 @@ class Uploads:
 
     def _append(self, state: State, stream: ByteStream, length: int | None) -> State:
         hashed = self._resume(state)
-        through = _Hashing(stream, hashed, self._limit - state.size)
+        through = HashedStream(stream, hashed, self._limit - state.size, self._hashing)
         upload = self._write(state, through)
         if length is not None and through.count != length:
             self._forget_append(state, upload)
@@ -185,12 +162,14 @@ class Uploads:
             log.warning("upload %s: %s; its bytes will be read once more", state.uuid, error)
             return None
 
-    def _write(self, state: State, stream: ByteStream) -> Upload:
+    def _write(self, state: State, stream: HashedStream) -> Upload:
         try:
-            return self._storage.append(state.location, state.upload, stream)
+            upload = self._storage.append(state.location, state.upload, stream)
         except UploadLost as error:
             self._drop(state)
             raise BlobUploadUnknown("the registry has lost this upload; begin a new one") from error
+        stream.wait()
+        return upload
 
     # -- finishing ----------------------------------------------------------------------------
 
@@ -233,7 +212,7 @@ class Uploads:
     ) -> tuple[State, Digest]:
         """A blob whose every byte comes now: hashed by hashlib, no state to keep, no row to write."""
         hashed = new_hash(algorithm)
-        through = _Hashing(stream, hashed, self._limit)
+        through = HashedStream(stream, hashed, self._limit, self._hashing)
         upload = self._write(state, through)
         if length is not None and through.count != length:
             self._forget_append(state, upload)
