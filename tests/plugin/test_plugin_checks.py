@@ -150,7 +150,7 @@ class Hung:
         module = workshop.install("hung", HANGING)
         workshop.install("quick", refusing("DeleteTag"))
         ask = checks.Check.ask
-        monkeypatch.setattr(checks.Check, "ask", lambda *arguments: ask(*arguments, deadline=0.3))
+        monkeypatch.setattr(checks.Check, "ask", lambda check, event, hosts: ask(check, event, hosts, 0.3))
         self.manager = workshop.loaded()
         self.manager.startup(host_for)
         self.module: Any = sys.modules[module]
