@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,8 @@ from quayframe.services.storage import Storage
 from quayframe.services.tags import Tags
 from quayframe.services.tokens import Tokens
 from quayframe.services.uploads import Uploads
+
+log = logging.getLogger("quayframe.registry")
 
 
 @dataclass
@@ -125,12 +129,23 @@ def build(
     Raises ConfigError, StartError.
     """
     settings = config.embedded(loaded.settings, data_dir)
-    manager.configure(settings.PLUGIN_CONFIG)
-    assert settings.DB_URI is not None
-    db = Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
+    for line in (*loaded.warnings, *manager.configure(settings.PLUGIN_CONFIG)):
+        log.warning("configuration: %s", line)
+    db = _database(settings)
     _schema(db, migrate)
     storage = _storage(manager, loaded, settings)
     return _wire(manager, loaded, settings, db, storage, Path(data_dir), processes)
+
+
+def hosts(manager: PluginManager, loaded: Loaded, data_dir: str | Path) -> Callable[[str], Host]:
+    """Hosts for the commands of plugins: nothing is made, opened or migrated before one is used."""
+    settings = loaded.settings
+    manager.configure(settings.PLUGIN_CONFIG)
+    uri = f"sqlite:///{Path(data_dir).absolute() / 'quayframe.db'}"
+    if settings.DB_URI is not None:
+        uri = settings.DB_URI.get_secret_value()
+    db = Database(uri, settings.DB_CONNECTION_ARGS)
+    return lambda plugin: _host(db, manager, settings, plugin)
 
 
 def _schema(db: Database, migrate: bool | None) -> None:
@@ -140,6 +155,23 @@ def _schema(db: Database, migrate: bool | None) -> None:
     if migrate is False or (migrate is None and db.dialect != SQLITE):
         raise StartError("the database's schema is not current; run: quayframe migrate")
     migrations.migrate(db)
+
+
+def pending_migrations(loaded: Loaded, data_dir: str | Path) -> list[str]:
+    """The names of the steps that the configured database's schema still needs, in order."""
+    with closing(_database(config.embedded(loaded.settings, data_dir))) as db:
+        return migrations.pending(db)
+
+
+def migrate(loaded: Loaded, data_dir: str | Path) -> tuple[list[str], str]:
+    """Brings the configured database's schema up to date; (names of the steps taken, the schema's version)."""
+    with closing(_database(config.embedded(loaded.settings, data_dir))) as db:
+        return migrations.migrate(db), migrations.version()
+
+
+def _database(settings: Settings) -> Database:
+    assert settings.DB_URI is not None
+    return Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
 
 
 def _storage(manager: PluginManager, loaded: Loaded, settings: Settings) -> Storage:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from quayframe import config, registry
-from quayframe.data import migrations
-from quayframe.data.db import Database
+from quayframe import registry
 
 from .common import config_file, where
 
@@ -19,14 +17,12 @@ from .common import config_file, where
 def migrate(config_path: Path | None, data_dir: Path, check: bool) -> None:
     """Bring the database's schema up to date. SQLite does it by itself at start."""
     _, loaded = registry.load(config_file(config_path))
-    settings = config.embedded(loaded.settings, data_dir)
-    assert settings.DB_URI is not None
-    db = Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
-    pending = migrations.pending(db)
     if check:
+        pending = registry.pending_migrations(loaded, data_dir)
         for name in pending:
             click.echo(f"pending: {name}")
         raise SystemExit(1 if pending else 0)
-    for name in migrations.migrate(db):
+    applied, version = registry.migrate(loaded, data_dir)
+    for name in applied:
         click.echo(f"applied: {name}")
-    click.echo(f"the schema is at {migrations.version()}")
+    click.echo(f"the schema is at {version}")

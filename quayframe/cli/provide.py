@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -32,11 +33,18 @@ config = config_group(lambda: registry.provider_keys(_all_plugins()))
 plugins = plugins_group(_manager)
 
 
-def plugin_commands(path: Path | None) -> dict[str, click.Group]:
-    """The commands of plugins. A configuration that cannot be read hides them, and nothing else."""
+def plugin_commands() -> dict[str, click.Group]:
+    """The commands of plugins. A configuration that cannot be read hides them, says so, and hides
+    nothing else."""
     try:
-        manager, loaded = registry.load(path)
-        built = registry.build(manager, loaded, Path("quayframe-data"), migrate=False)
-        return manager.commands(built.host_for)
-    except QuayframeError:
+        manager, loaded = registry.load(config_file(_path("QUAYFRAME_CONFIG")))
+        data = _path("QUAYFRAME_DATA") or Path("quayframe-data")
+        return manager.commands(registry.hosts(manager, loaded, data))
+    except QuayframeError as error:
+        click.echo(f"quayframe: the commands of plugins are not there: {error}", err=True)
         return {}
+
+
+def _path(variable: str) -> Path | None:
+    text = os.environ.get(variable)
+    return Path(text) if text else None

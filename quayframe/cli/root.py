@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 
 import click
 
@@ -42,7 +41,7 @@ class Commands(click.Group):
     def _of_plugins() -> dict[str, click.Group]:
         from .provide import plugin_commands
 
-        return plugin_commands(Path("config.yaml") if Path("config.yaml").is_file() else None)
+        return plugin_commands()
 
 
 @click.group(cls=Commands)

@@ -14,6 +14,7 @@ from quayframe.data.tables import LoginFailure
 from quayframe.errors import TooManyRequests, Unauthorized, Unavailable
 from quayframe.plugin import boundary
 from quayframe.plugin.auth import AuthProvider, AuthUnavailable, Identity, InvalidCredentials
+from quayframe.plugin.contain import contain
 
 from .accounts import Account, Accounts
 from .activity import Activity
@@ -103,7 +104,8 @@ class Logins:
         for provider in self._providers:
             boundary.outside("a log-in provider")
             try:
-                identity = provider.authenticate(username, password)
+                with contain("auth", provider.name):
+                    identity = provider.authenticate(username, password)
             except InvalidCredentials:
                 return None, WRONG
             except AuthUnavailable as error:

@@ -9,11 +9,13 @@ from typing import TypeVar
 from quayframe.errors import BlobUnknown, Internal, RegistryError, StorageFull, Unavailable
 from quayframe.oci.digest import Digest
 from quayframe.plugin import boundary
+from quayframe.plugin.contain import contain
 from quayframe.plugin.storage import (
     ByteStream,
     NoSpace,
     ObjectNotFound,
     StorageBackend,
+    StorageError,
     StorageUnavailable,
     Upload,
     UploadLost,
@@ -88,7 +90,8 @@ class Storage:
         if backend is None:
             raise Unavailable(f"the storage location {location} is not configured here")
         try:
-            return work(backend)
+            with contain("storage", backend.name):
+                return work(backend)
         except (ObjectNotFound, UploadLost, RegistryError):
             raise
         except NoSpace as error:
@@ -97,8 +100,8 @@ class Storage:
         except StorageUnavailable as error:
             log.warning("storage %s (%s): %s", location, backend.name, error)
             raise Unavailable("the registry's storage is away; try again", retry_after=5) from error
-        except Exception as error:
-            log.exception("storage %s (%s) failed", location, backend.name)
+        except StorageError as error:
+            log.error("storage %s (%s) failed: %s", location, backend.name, error)
             raise Internal() from error
 
 
