@@ -7,12 +7,16 @@ import json
 import os
 import platform
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+
+import requests
 
 from bench import measures, report
 from bench.measures import Bench, Measure
@@ -26,11 +30,10 @@ NEEDED_BYTES = 12 << 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the benchmarks. Exit status 0, or 2 where something needed is missing."""
+    """Runs the benchmarks. Exit status 0, also where a bar is missed; 2 without room for the data."""
     options = _options(arguments)
-    if shutil.which("wrk") is None:
-        print("wrk is missing (apt-get install wrk): requests per second cannot be measured", file=sys.stderr)
-        return 2
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     subjects, missing = find_all()
     for text in missing:
         print(text, file=sys.stderr)
@@ -85,4 +88,12 @@ def _run(
             for subject in subjects:
                 if measure.peers or subject.ours:
                     print(f"  {measure.name} {number + 1}: {subject.name}", file=sys.stderr)
-                    measure.run(bench, subject, results)
+                    _try(measure, bench, subject, results)
+
+
+def _try(measure: Measure, bench: Bench, subject: Subject, results: Results) -> None:
+    """One measure that fails is told beside the table; the others go on."""
+    try:
+        measure.run(bench, subject, results)
+    except (RuntimeError, OSError, subprocess.SubprocessError, requests.RequestException) as error:
+        results.note(f"{measure.name} failed at {subject.name}: {error}")

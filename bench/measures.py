@@ -33,7 +33,7 @@ class Bench:
         self._blob: dict[str, dict[str, Any]] = {}
 
     def start(self, subject: Subject, results: Results) -> None:
-        """Starts a registry with nothing in it and looks at its memory, idle and during a big push."""
+        """Starts a registry with nothing in it."""
         seconds = subject.start(self.folder / subject.name.replace(" ", "-"))
         results.add("start, new folder", START_BAR, subject.name, seconds)
 
@@ -87,6 +87,12 @@ def _memory(bench: Bench, subject: Subject, results: Results) -> None:
     bench.forget_blobs(subject)
 
 
+def _memory_after(bench: Bench, subject: Subject, results: Results) -> None:
+    sizes = memory.resident(subject.pids())
+    results.add("memory after all this, largest process", Line("MB", True), subject.name, max(sizes.values()))
+    results.note(f"{subject.name}, after all this, MB by process: {memory.shown(sizes)}")
+
+
 def _start(bench: Bench, subject: Subject, results: Results) -> None:
     subject.stop()
     results.add("start, filled folder", START_BAR, subject.name, subject.start(subject.folder))
@@ -95,6 +101,8 @@ def _start(bench: Bench, subject: Subject, results: Results) -> None:
 def _requests(
     path: str, name: str, connections: int, bar: Line, bench: Bench, subject: Subject, results: Results
 ) -> None:
+    if not _have("wrk", "requests per second", results):
+        return
     path = path.format(digest=bench.digest(subject))
     seconds = 2 if bench.quick else 5 if bar.bar else 3
     url = f"{subject.url}/v2/{REPOSITORY}/{path}"
@@ -103,6 +111,8 @@ def _requests(
 
 def _auth(bench: Bench, subject: Subject, results: Results) -> None:
     assert isinstance(subject, Quayframe)
+    if not _have("wrk", "requests per second", results):
+        return
     bench.digest(subject)
     url = subject.url + subject.auth_path("pull")
     seconds = 2 if bench.quick else 3
@@ -138,8 +148,7 @@ def _blob_put(at_once: int, bench: Bench, subject: Subject, results: Results) ->
 
 
 def _skopeo(bench: Bench, subject: Subject, results: Results) -> None:
-    if shutil.which("skopeo") is None:
-        results.note("skopeo is missing (apt-get install skopeo): no push and pull of an image")
+    if not _have("skopeo", "push and pull of an image", results):
         return
     layout, pulled = bench.folder / "layout", bench.folder / "pulled"
     content.layout(layout)
@@ -150,6 +159,13 @@ def _skopeo(bench: Bench, subject: Subject, results: Results) -> None:
     got = clients.skopeo(image, f"dir:{pulled}", subject, "src")
     results.add("skopeo push, 10 layers of 4 MiB", Line("s", True), subject.name, pushed)
     results.add("skopeo pull, 10 layers of 4 MiB", Line("s", True), subject.name, got)
+
+
+def _have(tool: str, what: str, results: Results) -> bool:
+    if shutil.which(tool) is not None:
+        return True
+    results.note(f"{tool} is missing (apt-get install {tool}): {what} not measured")
+    return False
 
 
 def _manifests() -> list[Measure]:
@@ -176,6 +192,7 @@ ALL = [
     Measure("blob-put-1", partial(_blob_put, 1)),
     Measure("blob-put-4", partial(_blob_put, 4)),
     Measure("skopeo", _skopeo),
+    Measure("memory-after", _memory_after, once=True),
     Measure("start", _start),
 ]
 """In this order: memory is looked at while nothing has been served yet, the restarts come last."""
