@@ -6,8 +6,8 @@ Facts about the servers that shape this module (granian 2.8, gunicorn 26, by exp
   Content-Length; nothing can be asked for "what is there".
 - A body cut short just ends, without an error, on Granian; on gunicorn too where it had a Content-Length.
 - `readline()` and iteration drop line ends and stop at an empty line on Granian: never use them.
-- A read that waits on Granian ends as soon as the response is sent, because the connection is then closed
-  with the body unread. On gunicorn it ends when the socket is shut down for reading.
+- A read that waits ends only with the connection: on both a client that sends nothing and stays holds its
+  thread for ever.
 
 So a slow body is cut from outside, by one watching thread per process, which is started by need. The size of
 each read follows the body's pace, because a read of n bytes can be judged only after n / rate seconds.
@@ -33,7 +33,7 @@ WINDOW = 30.0
 FIRST_READ = 16 * 1024
 LARGEST_READ = 256 * 1024
 ABORT = "quayframe.abort"
-"""environ key: a callable (status, headers, body) that answers at once, from any thread."""
+"""environ key: a callable (status, headers, body) that answers from any thread and ends a waiting read."""
 REQUEST_ID = "quayframe.request_id"
 """environ key: the request's id (str), named in the answer to a body that was cut."""
 
@@ -70,7 +70,9 @@ class RequestBody:
         self._window = window
         self._read = _reader(environ).read
         self._environ = environ
-        self._step = FIRST_READ
+        # no larger than what can be judged after one window
+        self._first = max(1, min(FIRST_READ, int(window * MINIMUM_RATE)))
+        self._step = self._first
         self._waited = 0.0
         self._waited_bytes = 0
         self._ended = self.length == 0
@@ -176,7 +178,7 @@ class RequestBody:
             if not self._waited:
                 return
         elif took > 1:
-            self._step = FIRST_READ
+            self._step = self._first
         self._waited += took
         self._waited_bytes += got
         if self._waited >= self._window:

@@ -269,16 +269,20 @@ class Uploads:
         return Digest(f"{algorithm}:{hashed.hexdigest()}")
 
     def _record(self, allowed: Allowed, state: State, digest: Digest, key: str) -> None:
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> bool:
             if not tx.run(Row.delete().where((Row.id == state.id) & (Row.committing == digest))):
-                raise BlobUploadUnknown()
+                # The sweep undid it, or a repetition of this request was faster.
+                self._blobs.discard_unplaced(tx, state.location, key)
+                return False
             assert allowed.namespace_id is not None
             assert allowed.repository_id is not None
             self._blobs.store(
                 tx, digest, state.size, state.location, key, allowed.namespace_id, allowed.repository_id
             )
+            return True
 
-        self._db.write(work)
+        if not self._db.write(work):
+            raise BlobUploadUnknown()
 
     # -- ending -------------------------------------------------------------------------------
 

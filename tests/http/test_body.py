@@ -1,0 +1,116 @@
+"""A request's body is counted, limited and ends with the truth."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from quayframe.errors import LayerTooLarge, ManifestTooLarge, RequestTimeout, SizeInvalid
+from quayframe.http.body import RequestBody
+
+
+def environ(content: bytes, length: int | None = None, *, chunked: bool = False) -> dict[str, Any]:
+    made: dict[str, Any] = {"wsgi.input": io.BytesIO(content)}
+    if chunked:
+        made["HTTP_TRANSFER_ENCODING"] = "chunked"
+    else:
+        made["CONTENT_LENGTH"] = str(len(content) if length is None else length)
+    return made
+
+
+def whole(body: RequestBody, size: int = 1 << 20) -> bytes:
+    return b"".join(iter(lambda: body.read(size), b""))
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_pieces_of_any_size_make_the_whole(size: int, chunked: bool) -> None:
+    content = bytes(range(200)) * 3
+    body = RequestBody(environ(content, chunked=chunked))
+
+    assert whole(body, size) == content
+    assert body.received == len(content)
+
+
+def test_a_large_body_is_read_whole_in_growing_pieces() -> None:
+    content = b"quay" * 500_000
+
+    assert whole(RequestBody(environ(content))) == content
+
+
+def test_a_request_without_length_has_no_body() -> None:
+    assert RequestBody({"wsgi.input": io.BytesIO(b"left over")}).read(10) == b""
+
+
+def test_nothing_beyond_the_announced_length_is_read() -> None:
+    assert whole(RequestBody(environ(b"body and the next request", 4))) == b"body"
+
+
+def test_a_body_cut_short_gives_what_came_and_then_the_error() -> None:
+    body = RequestBody(environ(b"half", 8))
+
+    assert body.read(100) == b"half"
+    with pytest.raises(SizeInvalid, match="after 4 of 8 bytes"):
+        body.read(100)
+
+
+def test_a_length_that_is_no_number_is_refused() -> None:
+    with pytest.raises(SizeInvalid, match="number"):
+        RequestBody({"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "-1"})
+
+
+def test_an_announced_length_beyond_the_limit_is_refused_before_reading() -> None:
+    with pytest.raises(LayerTooLarge):
+        RequestBody(environ(b"12345"), limit=4)
+
+
+def test_a_chunked_body_beyond_the_limit_is_refused() -> None:
+    body = RequestBody(environ(b"12345", chunked=True), limit=4, too_large=ManifestTooLarge)
+
+    with pytest.raises(ManifestTooLarge):
+        whole(body)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_of_exactly_the_limit_is_read(chunked: bool) -> None:
+    assert whole(RequestBody(environ(b"1234", chunked=chunked), limit=4)) == b"1234"
+
+
+class _Torn(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError("torn")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_torn_connection_is_a_body_cut_short(chunked: bool) -> None:
+    made = environ(b"", 5, chunked=chunked)
+    made["wsgi.input"] = _Torn()
+
+    with pytest.raises(SizeInvalid):
+        RequestBody(made).read(5)
+
+
+def test_a_body_that_is_overdue_is_cut_once_and_says_so() -> None:
+    answers: list[tuple[int, list[tuple[str, str]], bytes]] = []
+
+    class Silent(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            abort = body.overdue(1e12)
+            if abort is not None:
+                abort(*body.refusal())
+            assert body.overdue(1e12) is None
+            return b""
+
+    made = environ(b"", 5) | {
+        "wsgi.input": Silent(),
+        "quayframe.abort": lambda *told: answers.append(told),
+        "quayframe.request_id": "the-id",
+    }
+    body = RequestBody(made)
+
+    with pytest.raises(RequestTimeout):
+        body.read(5)
+    assert [status for status, _, _ in answers] == [408]
+    assert ("X-Request-Id", "the-id") in answers[0][1]
