@@ -242,6 +242,7 @@ def test_tls_is_served_with_the_certificate(
     assert status == b"HTTP/1.1 200"
 
 
+@pytest.mark.filterwarnings("ignore:ssl.OP_NO:DeprecationWarning")
 def test_tls_before_1_2_is_refused(launch: Launch, server: str, certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
     running = launch(server=server, cert=str(cert), key=str(key))
