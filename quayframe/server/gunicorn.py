@@ -11,11 +11,14 @@ Facts (gunicorn 26, by its source and by experiment) that the worker class answe
 from __future__ import annotations
 
 import os
+import queue
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
@@ -30,22 +33,47 @@ FIELD_BYTES = 32 * 1024
 """One header field; a bearer token with many scopes is long."""
 
 
-_DATA_SECONDS = 0.1
-_LINGER_SECONDS = 0.2
+_DATA_SECONDS = 0.01
+_LINGER_SECONDS = 2.0
+
+
+class _Lingering:
+    """Closes sockets a while after their last answer.
+
+    A close with bytes of the client unread resets the connection, and with it an answer still on its way.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[tuple[float, socket.socket]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="lingering", daemon=True).start()
+
+    def close(self, connection: socket.socket) -> None:
+        try:
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            connection.close()
+            return
+        self._waiting.put((time.monotonic() + _LINGER_SECONDS, connection))
+
+    def _run(self) -> None:
+        while True:
+            due, connection = self._waiting.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            connection.close()
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, with its loop free for all clients whatever one of them does."""
+    """gunicorn's threaded worker, with its loop and its threads free whatever a client does."""
 
     def init_process(self) -> None:
         gthread.DEFAULT_WORKER_DATA_TIMEOUT = _DATA_SECONDS
+        self._lingering = _Lingering()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
         result = super().handle(conn)
         if not result:
-            # here, in a thread of the pool, and not on the loop
-            util.close_graceful(conn.sock, timeout=_LINGER_SECONDS)
+            self._lingering.close(conn.sock)
             conn.close = _closed
         return result
 
