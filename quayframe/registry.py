@@ -93,13 +93,17 @@ def load(
 ) -> tuple[PluginManager, Loaded]:
     """Reads the configuration twice: for PLUGINS, and again with what the plugins say of their keys.
 
-    Raises ConfigError with every problem."""
+    Raises ConfigError with every problem; StartError where the plugin of a storage engine is broken."""
     env = os.environ if env is None else env
     first = config.load(path, env=env)
     manager = PluginManager(allow=first.settings.PLUGINS)
     manager.discover()
     manager.load()
     keys, engines = provider_keys(manager)
+    if manager.broken():
+        # A back end that is not there because its plugin is broken: say that, with the cause.
+        for engine, _ in (first.settings.DISTRIBUTED_STORAGE_CONFIG or {}).values():
+            manager.provider("storage", engine)
     return manager, config.load(path, provider_keys=keys, engines=engines, strict=strict, env=env)
 
 
@@ -164,7 +168,7 @@ def pending_migrations(loaded: Loaded, data_dir: str | Path) -> list[str]:
 
 
 def migrate(loaded: Loaded, data_dir: str | Path) -> tuple[list[str], str]:
-    """Brings the configured database's schema up to date; (names of the steps taken, the schema's version)."""
+    """Brings the configured database's schema up to date: (names of the steps taken, its version)."""
     with closing(_database(config.embedded(loaded.settings, data_dir))) as db:
         return migrations.migrate(db), migrations.version()
 
@@ -204,68 +208,12 @@ def _wire(
     def check(event: Event) -> None:
         manager.check(event, lambda plugin: _host(db, manager, s, plugin))
 
-    assert s.SECRET_KEY is not None
-    assert s.DATABASE_SECRET_KEY is not None
-    secret = s.SECRET_KEY.get_secret_value().encode()
-    library = s.LIBRARY_NAMESPACE if s.FEATURE_LIBRARY_SUPPORT else None
     activity = Activity(db, s.DISABLED_FOR_AUDIT_LOGS)
-    checker = PasswordChecker(max(1, (os.cpu_count() or 1) // processes))
-    box = SecretBox(s.DATABASE_SECRET_KEY.get_secret_value())
-    superusers = s.SUPER_USERS or (() if s.FEATURE_USER_INITIALIZE else (bootstrap.DEFAULT_NAME,))
-    accounts = Accounts(db, activity, box, checker, superusers if s.FEATURE_SUPER_USERS else ())
-    access = Access(
-        db,
-        anonymous=s.FEATURE_ANONYMOUS_ACCESS,
-        superusers_full=s.FEATURE_SUPERUSERS_FULL_ACCESS,
-        readonly_superusers=s.GLOBAL_READONLY_SUPER_USERS,
-        restricted=(s.RESTRICTED_USERS_WHITELIST or ()) if s.FEATURE_RESTRICTED_USERS else None,
-    )
-    keys = Keys(
-        db,
-        service=s.INSTANCE_SERVICE_KEY_SERVICE,
-        life_s=s.INSTANCE_SERVICE_KEY_EXPIRATION,
-        refresh_s=s.INSTANCE_SERVICE_KEY_REFRESH,
-        folder=data_dir if data_dir.is_dir() else None,
-    )
-    tokens = Tokens(
-        keys,
-        access,
-        accounts,
-        service=s.INSTANCE_SERVICE_KEY_SERVICE,
-        max_fresh_s=s.REGISTRY_JWT_AUTH_MAX_FRESH_S,
-        library=library,
-        extended_names=s.FEATURE_EXTENDED_REPOSITORY_NAMES,
-        create_namespaces=s.CREATE_NAMESPACE_ON_PUSH,
-        anonymous=s.FEATURE_ANONYMOUS_ACCESS,
-    )
-    logins = Logins(
-        db,
-        accounts,
-        activity,
-        [_auth(manager, loaded, s.AUTHENTICATION_TYPE, accounts)],
-        key=hmac.digest(secret, b"login failures", "sha256"),
-        robots_disallowed=s.ROBOTS_DISALLOW,
-        robots_allowed=s.ROBOTS_WHITELIST,
-        audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
-        audit_logins=s.ACTION_LOG_AUDIT_LOGINS,
-    )
-    gate = Gate(
-        db,
-        Rules(
-            anonymous=s.FEATURE_ANONYMOUS_ACCESS,
-            readonly=s.REGISTRY_STATE == "readonly",
-            pushes=not s.DISABLE_PUSHES,
-        ),
-    )
-    repositories = Repositories(
-        db,
-        accounts,
-        access,
-        activity,
-        check,
-        private=s.CREATE_PRIVATE_REPO_ON_PUSH,
-        create_namespaces=s.CREATE_NAMESPACE_ON_PUSH,
-    )
+    accounts = _accounts(s, db, activity, processes)
+    access = _access(s, db)
+    keys = _keys(s, db, data_dir)
+    gate = _gate(s, db)
+    repositories = _repositories(s, db, accounts, access, activity, check)
     blobs = Blobs(
         db,
         gate,
@@ -279,12 +227,6 @@ def _wire(
     )
     uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
     tags = Tags(db, activity, check)
-    rules = manifest_service.Rules(
-        oci=s.FEATURE_GENERAL_OCI_SUPPORT,
-        allowed_types=s.ALLOWED_OCI_ARTIFACT_TYPES,
-        sparse=s.FEATURE_SPARSE_INDEX,
-        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
-    )
     return Registry(
         settings=s,
         loaded=loaded,
@@ -294,18 +236,118 @@ def _wire(
         access=access,
         activity=activity,
         keys=keys,
-        tokens=tokens,
-        logins=logins,
+        tokens=_tokens(s, keys, access, accounts),
+        logins=_logins(s, db, accounts, activity, _auth(manager, loaded, s.AUTHENTICATION_TYPE, accounts)),
         gate=gate,
         repositories=repositories,
         blobs=blobs,
         uploads=uploads,
-        manifests=Manifests(db, gate, repositories, tags, activity, check, rules),
+        manifests=Manifests(db, gate, repositories, tags, activity, check, _manifest_rules(s)),
         tags=tags,
         referrers=Referrers(db),
         storage=storage,
         jobs=Jobs(db),
         collector=Collector(db, storage, uploads, expired_key_ms=s.EXPIRED_SERVICE_KEY_TTL_SEC * 1000),
+    )
+
+
+def _library(s: Settings) -> str | None:
+    return s.LIBRARY_NAMESPACE if s.FEATURE_LIBRARY_SUPPORT else None
+
+
+def _accounts(s: Settings, db: Database, activity: Activity, processes: int) -> Accounts:
+    assert s.DATABASE_SECRET_KEY is not None
+    checker = PasswordChecker(max(1, (os.cpu_count() or 1) // processes))
+    box = SecretBox(s.DATABASE_SECRET_KEY.get_secret_value())
+    superusers = s.SUPER_USERS or (() if s.FEATURE_USER_INITIALIZE else (bootstrap.DEFAULT_NAME,))
+    return Accounts(db, activity, box, checker, superusers if s.FEATURE_SUPER_USERS else ())
+
+
+def _access(s: Settings, db: Database) -> Access:
+    return Access(
+        db,
+        anonymous=s.FEATURE_ANONYMOUS_ACCESS,
+        superusers_full=s.FEATURE_SUPERUSERS_FULL_ACCESS,
+        readonly_superusers=s.GLOBAL_READONLY_SUPER_USERS,
+        restricted=(s.RESTRICTED_USERS_WHITELIST or ()) if s.FEATURE_RESTRICTED_USERS else None,
+    )
+
+
+def _keys(s: Settings, db: Database, data_dir: Path) -> Keys:
+    return Keys(
+        db,
+        service=s.INSTANCE_SERVICE_KEY_SERVICE,
+        life_s=s.INSTANCE_SERVICE_KEY_EXPIRATION,
+        refresh_s=s.INSTANCE_SERVICE_KEY_REFRESH,
+        folder=data_dir if data_dir.is_dir() else None,
+    )
+
+
+def _tokens(s: Settings, keys: Keys, access: Access, accounts: Accounts) -> Tokens:
+    return Tokens(
+        keys,
+        access,
+        accounts,
+        service=s.INSTANCE_SERVICE_KEY_SERVICE,
+        max_fresh_s=s.REGISTRY_JWT_AUTH_MAX_FRESH_S,
+        library=_library(s),
+        extended_names=s.FEATURE_EXTENDED_REPOSITORY_NAMES,
+        create_namespaces=s.CREATE_NAMESPACE_ON_PUSH,
+        anonymous=s.FEATURE_ANONYMOUS_ACCESS,
+    )
+
+
+def _logins(
+    s: Settings, db: Database, accounts: Accounts, activity: Activity, provider: AuthProvider
+) -> Logins:
+    assert s.SECRET_KEY is not None
+    return Logins(
+        db,
+        accounts,
+        activity,
+        [provider],
+        key=hmac.digest(s.SECRET_KEY.get_secret_value().encode(), b"login failures", "sha256"),
+        robots_disallowed=s.ROBOTS_DISALLOW,
+        robots_allowed=s.ROBOTS_WHITELIST,
+        audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
+        audit_logins=s.ACTION_LOG_AUDIT_LOGINS,
+    )
+
+
+def _gate(s: Settings, db: Database) -> Gate:
+    rules = Rules(
+        anonymous=s.FEATURE_ANONYMOUS_ACCESS,
+        readonly=s.REGISTRY_STATE == "readonly",
+        pushes=not s.DISABLE_PUSHES,
+    )
+    return Gate(db, rules)
+
+
+def _repositories(
+    s: Settings,
+    db: Database,
+    accounts: Accounts,
+    access: Access,
+    activity: Activity,
+    check: Callable[[Event], None],
+) -> Repositories:
+    return Repositories(
+        db,
+        accounts,
+        access,
+        activity,
+        check,
+        private=s.CREATE_PRIVATE_REPO_ON_PUSH,
+        create_namespaces=s.CREATE_NAMESPACE_ON_PUSH,
+    )
+
+
+def _manifest_rules(s: Settings) -> manifest_service.Rules:
+    return manifest_service.Rules(
+        oci=s.FEATURE_GENERAL_OCI_SUPPORT,
+        allowed_types=s.ALLOWED_OCI_ARTIFACT_TYPES,
+        sparse=s.FEATURE_SPARSE_INDEX,
+        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
     )
 
 

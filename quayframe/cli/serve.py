@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from quayframe.errors import QuayframeError
+from quayframe.errors import QuayframeError, Unavailable
 
 from .common import config_file, where
 
@@ -93,6 +93,10 @@ def worker_process() -> None:
         logs.configure(loaded.settings.LOGGING_LEVEL)
         built = registry.build(manager, loaded, options.data)
         built.start()
+    except Unavailable as error:
+        # The database is away: that is no reason to end the web server beside it.
+        click.echo(f"quayframe worker: {error}", err=True)
+        sys.exit(1)
     except QuayframeError as error:
         click.echo(f"quayframe worker: {error}", err=True)
         sys.exit(environment.START_FAILED)

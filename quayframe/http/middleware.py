@@ -9,7 +9,7 @@ from typing import Any
 
 import falcon
 
-from quayframe.errors import Denied, NameInvalid, Unauthorized
+from quayframe.errors import Denied, InvalidRequest, NameInvalid, Unauthorized
 from quayframe.oci import names
 from quayframe.oci.names import RepositoryName
 from quayframe.plugin.access import PUBLIC, SELF_DECIDED, SIGNED_IN, SUPERUSER, Repo
@@ -65,6 +65,9 @@ class Frame:
         context.user = None
         context.admission = self._admission
         resp.put({"x-request-id": ident})
+        if "\0" in req.env["PATH_INFO"] or "%00" in req.env["QUERY_STRING"]:
+            # Nothing here has such a name, and PostgreSQL refuses to be asked for one.
+            raise InvalidRequest("the path or the query has a NUL character")
         if not self._admission.enter(req.env):
             raise self._admission.refusal()
 

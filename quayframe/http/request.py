@@ -111,7 +111,7 @@ class Callers:
             username, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (ValueError, binascii.Error, UnicodeDecodeError):
             raise Unauthorized("Invalid Basic authorization header") from None
-        if not colon or not username:
+        if not colon or not username or "\0" in username:
             raise Unauthorized("Invalid Basic authorization header")
         return self._registry.logins.basic(username, password, self.ip(req))
 

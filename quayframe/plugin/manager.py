@@ -213,9 +213,13 @@ class PluginManager:
         for record in self._records.values():
             if any(cls.kind == _kind_name(kind) and cls.name == name for cls in record.providers):
                 raise StartError(f'the {what} "{name}" cannot be used: {record}')
-        broken = [str(each) for each in self._records.values() if each.state in (State.FAILED, State.REFUSED)]
+        broken = self.broken()
         suspects = f"; not loaded: {', '.join(broken)}" if broken else ""
         raise StartError(f'there is no {what} "{name}"{_nearest(name, found)}{suspects}')
+
+    def broken(self) -> list[str]:
+        """The plugins that failed or were refused, each as a text with its reason."""
+        return [str(each) for each in self._records.values() if each.state in (State.FAILED, State.REFUSED)]
 
     def _candidates(self, kind: Callable[..., Provider] | str) -> dict[str, list[ProviderRecord[Any]]]:
         found: dict[str, list[ProviderRecord[Any]]] = {}

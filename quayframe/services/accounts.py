@@ -176,13 +176,18 @@ class Accounts:
         return self.get(name)
 
     def add_organization(self, tx: Tx, principal: Principal, name: str) -> int:
-        """Makes an organization with its team `owners`, whose first member is the principal."""
+        """Makes an organization with its team `owners`, whose first member is the principal.
+
+        Raises AlreadyExists, which leaves the transaction good."""
         assert principal.account_id is not None
         email = tx.value(Row.select(Row.email).where(Row.id == principal.account_id))
         if email and "@" in email:
             local, _, domain = email.partition("@")
             email = f"{local}+{name}@{domain}"
-        organization = self._insert(tx, name, "organization", email=email or str(uuid.uuid4()))
+        row = {"uuid": str(uuid.uuid4()), "email": email or str(uuid.uuid4()), "created_ms": now_ms()}
+        if not tx.insert_absent(Row, name=name, kind="organization", **row):
+            raise AlreadyExists(f"the name {name} is taken")
+        organization = int(tx.value(Row.select(Row.id).where(Row.name == name)))
         team = tx.insert(Team, uuid=str(uuid.uuid4()), organization=organization, name="owners", role="admin")
         tx.insert(TeamMember, team=team, account=principal.account_id)
         event = events.OrgCreate(namespace=name, performer=principal.performer)

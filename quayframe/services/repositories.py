@@ -6,12 +6,10 @@ import uuid as uuids
 from collections.abc import Callable
 from typing import Any
 
-import peewee
-
 from quayframe import events
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account, Permission, Repository
-from quayframe.errors import Denied, InvalidRequest, NameUnknown, NotFound
+from quayframe.errors import AlreadyExists, Denied, InvalidRequest, NameUnknown, NotFound, Unauthorized
 from quayframe.oci.names import RepositoryName
 
 from .access import Access
@@ -64,30 +62,40 @@ class Repositories:
     def ensure(self, tx: Tx, allowed: Allowed, event: events.CreateRepo | None) -> tuple[int, int]:
         """In the act's transaction: (namespace id, repository id), made where it is missing.
 
-        Whoever made it in the meantime wins, if this principal may push there. Raises Denied."""
+        Whoever made it in the meantime wins, if this principal may push there. Raises Unauthorized: a client
+        that asks for a new token is told what it may do now."""
         if allowed.repository_id is not None and allowed.namespace_id is not None:
             return allowed.namespace_id, allowed.repository_id
         assert event is not None
         namespace_id = self._namespace(tx, allowed)
         where = (Repository.namespace == namespace_id) & (Repository.name == allowed.name.name)
-        found = tx.one(Repository.select(Repository.id, Repository.creator).where(where))
-        if found is not None:
-            if found[1] != allowed.principal.account_id:
-                raise Denied("somebody else has made this repository in the meantime; log in again")
-            return namespace_id, int(found[0])
-        return namespace_id, self._insert(tx, allowed.principal, namespace_id, event)
+        query = Repository.select(Repository.id, Repository.creator).where(where)
+        if tx.one(query) is None:
+            self._insert(tx, allowed.principal, namespace_id, event)
+        repository_id, creator = tx.rows(query)[0]
+        if creator != allowed.principal.account_id:
+            raise Unauthorized("somebody else has made this repository in the meantime; log in again")
+        return namespace_id, int(repository_id)
 
     def _namespace(self, tx: Tx, allowed: Allowed) -> int:
-        name = allowed.name.namespace
-        found = tx.value(Account.select(Account.id).where((Account.name == name) & (Account.kind != "robot")))
-        if found is not None:
-            return int(found)
-        if not self._create_namespaces or allowed.principal.kind != "user":
-            raise Denied(f"there is no namespace {name}")
-        return self._accounts.add_organization(tx, allowed.principal, name)
+        """The namespace in which this principal may make a repository now, whatever its token says."""
+        name, principal = allowed.name.namespace, allowed.principal
+        found = self._access.namespace(name)
+        if found is None:
+            if not self._create_namespaces or not self._access.may_create_organization(principal):
+                raise Unauthorized(f"there is no namespace {name}")
+            try:
+                return self._accounts.add_organization(tx, principal, name)
+            except AlreadyExists:
+                # Another request was faster; of the same client, when it pushes several layers at once.
+                found = self._access.namespace(name)
+        if found is None or not self._access.may_create_in(principal, found):
+            raise Unauthorized(f"repositories in {name} are not yours to make")
+        return found.id
 
-    def _insert(self, tx: Tx, principal: Principal, namespace_id: int, event: events.CreateRepo) -> int:
-        repository_id = tx.insert(
+    def _insert(self, tx: Tx, principal: Principal, namespace_id: int, event: events.CreateRepo) -> bool:
+        """Makes the repository; False when it is there, since another request was faster."""
+        made = tx.insert_absent(
             Repository,
             uuid=str(uuids.uuid4()),
             namespace=namespace_id,
@@ -96,6 +104,10 @@ class Repositories:
             creator=principal.account_id,
             created_ms=now_ms(),
         )
+        if not made:
+            return False
+        where = (Repository.namespace == namespace_id) & (Repository.name == event.repository)
+        repository_id = int(tx.value(Repository.select(Repository.id).where(where)))
         if principal.account_id is not None and principal.account_id != namespace_id:
             tx.insert(Permission, repository=repository_id, account=principal.account_id, role="admin")
         self._activity.record(
@@ -105,7 +117,7 @@ class Repositories:
             repository_id=repository_id,
             performer_id=principal.account_id,
         )
-        return repository_id
+        return True
 
     def create(self, principal: Principal, name: RepositoryName, visibility: str) -> None:
         """Makes an empty repository. Raises NotFound for its namespace, Denied, InvalidRequest."""
@@ -124,10 +136,8 @@ class Repositories:
             visibility=visibility,
         )
         self._check(event)
-        try:
-            self._db.write(lambda tx: self._insert(tx, principal, namespace.id, event))
-        except peewee.IntegrityError as error:
-            raise InvalidRequest("Repository already exists") from error
+        if not self._db.write(lambda tx: self._insert(tx, principal, namespace.id, event)):
+            raise InvalidRequest("Repository already exists")
 
     def set_visibility(self, principal: Principal, name: RepositoryName, visibility: str) -> None:
         """Makes a repository public or private, seen by the next request everywhere."""

@@ -21,31 +21,29 @@ def visible(rows: Rows, repository_id: int, manifest_ids: set[int], now: int) ->
     """Those of `manifest_ids` (of one repository, not deleted) that can be seen now.
 
     Walks upwards, level by level, over all of them at once: from a manifest to the indexes that list
-    it and to the subject that it names. `rows` runs a query.
+    it and to the subject that it names. What then is found to be kept shows all that it was reached
+    from. `rows` runs a query.
     """
-    # way[x] = those asked for whose visibility follows from x's.
-    way: dict[int, set[int]] = {i: {i} for i in manifest_ids}
-    seen: set[int] = set()
-    result: set[int] = set()
-    level = set(manifest_ids)
+    below: dict[int, list[int]] = {}
+    shown: set[int] = set()
+    met = level = set(manifest_ids)
     for _ in range(_DEEPEST):
         if not level:
             break
         rooted = _rooted(rows, repository_id, level, now)
-        for found in rooted:
-            result |= way[found]
-        seen |= level
-        todo = level - rooted
-        upward = _above(rows, repository_id, todo)
-        level = set()
-        for below, above in upward:
-            before = way.setdefault(above, set())
-            new = way[below] - before
-            if above not in seen or new - result:
-                before |= way[below]
-                level.add(above)
-        level -= seen
-    return result & manifest_ids
+        shown |= rooted
+        above = set()
+        for lower, upper in _above(rows, repository_id, level - rooted):
+            below.setdefault(upper, []).append(lower)
+            above.add(upper)
+        level = above - met
+        met = met | level
+    todo = list(shown)
+    while todo:
+        fresh = set(below.get(todo.pop(), ())) - shown
+        shown |= fresh
+        todo.extend(fresh)
+    return shown & manifest_ids
 
 
 def _rooted(rows: Rows, repository_id: int, ids: set[int], now: int) -> set[int]:

@@ -62,11 +62,16 @@ class RegistryServer:
         """(user name, password) of the superuser."""
         return "admin", self.admin_password
 
-    def start(self) -> RegistryServer:
-        """Starts it and returns when it has printed that it is ready. Raises RuntimeError with its log."""
+    def prepare(self) -> Path:
+        """Writes its config.yaml, for commands that come before the start; returns where it is."""
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump({"TESTING": True} | self.config))
+        return file
+
+    def start(self) -> RegistryServer:
+        """Starts it and returns when it has printed that it is ready. Raises RuntimeError with its log."""
+        file = self.prepare()
         command = [
             sys.executable,
             "-m",

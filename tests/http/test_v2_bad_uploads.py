@@ -184,7 +184,7 @@ def test_an_upload_is_unknown_in_another_repository(protocol: Protocol, repo: Re
     assert repo.patch(location, DATA).status_code == 202
 
 
-@pytest.mark.parametrize("ident", ["nonsense", "%00", "x" * 3000, "00000000-0000-0000-0000-000000000000"])
+@pytest.mark.parametrize("ident", ["nonsense", "x" * 3000, "00000000-0000-0000-0000-000000000000"])
 def test_an_upload_that_never_was_is_unknown(repo: Repo, ident: str) -> None:
     repo.begin()
     answer = repo.get(f"blobs/uploads/{ident}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -73,7 +72,7 @@ def test_no_tags_were_asked_for(tagged: Repo, n: str) -> None:
     assert "Link" not in answer.headers
 
 
-@pytest.mark.parametrize("n", ["x", "", "1e1", "9" * 40, "101", "%00"])
+@pytest.mark.parametrize("n", ["x", "", "1e1", "9" * 40, "101"])
 def test_a_count_that_is_none_gives_the_usual_page(tagged: Repo, n: str) -> None:
     assert tagged.get(f"tags/list?n={n}").json()["tags"] == TAGS
 
@@ -81,7 +80,7 @@ def test_a_count_that_is_none_gives_the_usual_page(tagged: Repo, n: str) -> None
 def test_a_list_goes_on_after_a_tag_that_is_not_there(tagged: Repo) -> None:
     assert tagged.get("tags/list?last=Z").json()["tags"] == TAGS[4:]
     assert tagged.get("tags/list?last=zzz").json()["tags"] == []
-    assert tagged.get("tags/list?last=%00%ff").status_code == 200
+    assert tagged.get("tags/list?last=%ff").status_code == 200
 
 
 def test_a_page_has_at_most_100_tags(repo: Repo) -> None:
@@ -300,6 +299,8 @@ def test_referrers_may_be_switched_off(make_protocol: Callable[..., Protocol]) -
 
 def test_an_odd_filter_finds_nothing_and_breaks_nothing(signed: Signed) -> None:
     repo, subject, _ = signed
-    for odd in ("%00", "%ff", "", "'", secrets.token_hex(500)):
+    for odd in ("%ff", "", "'", secrets.token_hex(500)):
         assert repo.get(f"referrers/{subject}?artifactType={odd}").status_code == 200
-    assert json.loads(repo.get(f"referrers/{subject}?last=%00").content)["schemaVersion"] == 2
+    for query in ("artifactType=%00", "last=a%00"):
+        answer = repo.get(f"referrers/{subject}?{query}")
+        assert (answer.status_code, code(answer)) == (400, "INVALID_REQUEST")

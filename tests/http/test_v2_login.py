@@ -76,9 +76,7 @@ def test_a_robot_logs_in_by_its_token(protocol: Protocol, user: str) -> None:
     assert f"{user}+ci" in answer.json()["errors"][0]["message"]
 
 
-@pytest.mark.parametrize(
-    "name", ["{}", "nobody-of-this-name", "$token", "NOT A NAME", "x" * 5000, "a\0b", "{}\0"]
-)
+@pytest.mark.parametrize("name", ["{}", "nobody-of-this-name", "$token", "NOT A NAME", "x" * 5000])
 def test_a_wrong_password_and_an_unknown_name_are_told_alike(
     protocol: Protocol, user: str, name: str
 ) -> None:
@@ -90,7 +88,8 @@ def test_a_wrong_password_and_an_unknown_name_are_told_alike(
 
 
 @pytest.mark.parametrize(
-    "header", ["Basic", "Basic !!", "Basic YQ==", "Bearer a.b.c", "Basic Omhp", "Basic /w=="]
+    "header",
+    ["Basic", "Basic !!", "Basic YQ==", "Bearer a.b.c", "Basic Omhp", "Basic /w==", "Basic YQBiOnBhc3N3b3Jk"],
 )
 def test_credentials_that_are_none_are_refused(protocol: Protocol, header: str) -> None:
     answer = protocol.session().get(f"http://{HOST}/v2/auth", headers={"Authorization": header})

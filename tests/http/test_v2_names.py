@@ -19,7 +19,6 @@ BAD = [
     "User/app",
     "user/App",
     "user/app%20x",
-    "user/app%00",
     "user/%ff",
     "user/äpp",
     "user/app%2F..%2Fx",
@@ -144,3 +143,9 @@ def test_an_encoded_slash_opens_nothing_that_the_name_does_not(protocol: Protoco
     assert raw(protocol.session(), "GET", f"{encoded}/tags/list").status_code in (400, 401, 404)
     other = protocol.as_(protocol.user())
     assert raw(other, "GET", f"{encoded}/tags/list").status_code in (400, 401, 404)
+
+
+def test_a_name_with_a_nul_is_refused_before_all_else(protocol: Protocol) -> None:
+    answer = raw(protocol.session(), "GET", "user/app%00/tags/list")
+
+    assert (answer.status_code, code(answer)) == (400, "INVALID_REQUEST")

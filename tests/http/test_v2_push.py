@@ -183,6 +183,26 @@ def test_a_push_may_make_the_namespace(make_protocol: Callable[..., Protocol]) -
     assert repo.tags() == ["v1"]
 
 
+def test_a_token_for_a_namespace_to_be_made_does_not_open_somebody_elses(
+    make_protocol: Callable[..., Protocol],
+) -> None:
+    protocol = make_protocol(CREATE_NAMESPACE_ON_PUSH=True)
+    first, second = (
+        Repo(
+            protocol.as_(protocol.user(name), f"repository:neworg/{name}:push,pull"),
+            f"neworg/{name}",
+            f"http://{HOST}",
+        )
+        for name in ("first", "second")
+    )
+    first.begin()
+    answer = second.do("POST", "blobs/uploads/")
+
+    assert (answer.status_code, code(answer)) == (401, "UNAUTHORIZED")
+    assert 'scope="repository:neworg/second:pull,push"' in answer.headers["WWW-Authenticate"]
+    assert protocol.registry.access.repository("neworg", "second") is None
+
+
 def test_a_namespace_that_is_not_there_is_no_place_to_push(protocol: Protocol) -> None:
     user = protocol.user()
     session = protocol.as_(user, "repository:nowhere/app:push,pull")

@@ -81,7 +81,7 @@ def test_a_token_expires_in_the_cache_too(
     protocol: Protocol, image: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = int(time.time())
-    token = forged(protocol, image, iat=now, nbf=now, exp=now + 100)
+    token = forged(protocol, image, exp=now + 100)
     session = image.with_(protocol.session(token))
     assert session.get("manifests/v1").status_code == 200
     monkeypatch.setattr(time, "time", lambda: now + 131.0)
