@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-# Where the helpers are, whatever way pytest imports the tests.
-sys.path.insert(0, str(Path(__file__).parent))
+# Where the helpers are, whatever way pytest imports the tests. Last, so that none hides what is installed.
+TESTS = Path(__file__).parent
+for folder in sorted({file.parent for file in TESTS.rglob("*.py")} | {TESTS}):
+    if "template_storage" not in folder.parts and str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 import servers
 
