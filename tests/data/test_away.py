@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import conftest
 import pytest
 import servers
 
@@ -28,7 +27,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Any]:
     try:
         server = request.param.new()
     except servers.Missing as program:
-        conftest.without(program)
+        servers.without(program)
     yield server
     server.remove()
 

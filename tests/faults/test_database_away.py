@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 import servers
-from conftest import without
 from protocol import Repo, code
 
 from quayframe.testing.fixtures import MakeServer
@@ -22,7 +21,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[servers.Postgresql | se
     try:
         request.param.find()
     except servers.Missing as program:
-        without(program)
+        servers.without(program)
     server = request.param.new()
     yield server
     server.remove()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
 
 import pytest
 import requests
 
+from quayframe.testing.fixtures import MakeServer
 from quayframe.testing.server import RegistryServer
 
 ROUNDS = 1000
@@ -46,14 +48,12 @@ def _connections(
 
 
 @pytest.fixture
-def servers(make_registry_server: object, tmp_path: object) -> list[RegistryServer]:
+def servers(make_registry_server: MakeServer) -> Iterator[list[RegistryServer]]:
     """Two servers of two web processes each, on one database and one folder."""
-    make = make_registry_server
-    first = make(config={"SERVER_HOSTNAME": "registry.test"}, arguments=("--workers", "2"))  # type: ignore[operator]
+    first = make_registry_server(config={"SERVER_HOSTNAME": "registry.test"}, arguments=("--workers", "2"))
     second = RegistryServer(first.folder, first.config, ("--workers", "2", "--only", "web"), port=0)
     try:
-        second.start()
-        yield [first, second]  # type: ignore[misc]
+        yield [first, second.start()]
     finally:
         second.kill()
 

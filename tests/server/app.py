@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from quayframe import serving
 from quayframe.errors import RegistryError, StartError
 from quayframe.http.admission import Admission, long_requests
 from quayframe.http.body import RequestBody
-from quayframe.server import environment
 
 Start = Callable[..., Any]
 
@@ -39,7 +39,7 @@ class _Stream:
 
 class App:
     def __init__(self) -> None:
-        options = environment.read()
+        options = serving.read()
         self.data = options.data
         self.admission = Admission(long_requests(options.web_threads))
         self.window = float(os.environ.get("TEST_WINDOW", "30"))

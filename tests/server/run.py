@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from quayframe.errors import StartError
-from quayframe.server.environment import ServeOptions
 from quayframe.server.supervisor import serve
+from quayframe.serving import ServeOptions
 
 
 def main() -> int:

@@ -36,7 +36,12 @@ def test_a_killed_web_worker_comes_back(launch: Launch, server: str) -> None:
     for _ in range(3):
         pid = running.pid()
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda pid=pid: running.try_get("/pid") not in ("", str(pid)))
+        dead = ("", str(pid))
+
+        def answered_by_another(dead: tuple[str, str] = dead) -> bool:
+            return running.try_get("/pid") not in dead
+
+        wait_for(answered_by_another)
 
 
 def test_a_killed_web_server_comes_back_on_its_port_and_alone(launch: Launch, server: str) -> None:
