@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from quayframe import logs, registry
+from quayframe import logs, registry, serving
 from quayframe.http.app import create_app
 from quayframe.registry import Registry
-from quayframe.server import environment
 from quayframe.services import bootstrap
 
 
 def create() -> Any:
     """Reads the options that the supervisor left in the environment and builds the application."""
-    options = environment.read()
+    options = serving.read()
     manager, loaded = registry.load(options.config)
     logs.configure(loaded.settings.LOGGING_LEVEL)
     built = registry.build(manager, loaded, options.data, processes=options.web_workers)

@@ -32,15 +32,16 @@ def serve(
     threads: int | None,
 ) -> None:
     """Run the registry: web server and background worker."""
-    from quayframe.server import environment, supervisor
+    from quayframe import serving
+    from quayframe.server import supervisor
 
-    host, port = environment.parse_bind(bind)
+    host, port = serving.parse_bind(bind)
     path = config_file(config_path)
     beside = path.absolute().parent if path is not None else data_dir.absolute()
     cert, key = beside / "ssl.cert", beside / "ssl.key"
     tls = cert.is_file() and key.is_file()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    options = environment.ServeOptions(
+    options = serving.ServeOptions(
         config=path,
         data=data_dir,
         host=host,
@@ -83,11 +84,10 @@ Log in and push:
 @click.command(hidden=True)
 def worker_process() -> None:
     """The background worker, as `serve` starts it."""
-    from quayframe import logs, registry
-    from quayframe.server import environment
+    from quayframe import logs, registry, serving
     from quayframe.worker.loop import Worker
 
-    options = environment.read()
+    options = serving.read()
     try:
         manager, loaded = registry.load(options.config)
         logs.configure(loaded.settings.LOGGING_LEVEL)
@@ -99,7 +99,7 @@ def worker_process() -> None:
         sys.exit(1)
     except QuayframeError as error:
         click.echo(f"quayframe worker: {error}", err=True)
-        sys.exit(environment.START_FAILED)
+        sys.exit(serving.START_FAILED)
     worker = Worker(built)
 
     def stop(_number: int, _frame: FrameType | None) -> None:

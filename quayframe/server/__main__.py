@@ -5,19 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 
+from quayframe import serving
 from quayframe.errors import QuayframeError
-from quayframe.server import environment
 
 
 def main() -> int:
     try:
-        options = environment.read()
+        options = serving.read()
         # the two servers import much; only one of them is needed
         server = importlib.import_module(f"quayframe.server.{options.server}")
         status: int = server.serve(options)
     except QuayframeError as error:
         print(f"quayframe: cannot start: {error}", file=sys.stderr, flush=True)
-        return environment.START_FAILED
+        return serving.START_FAILED
     return status
 
 

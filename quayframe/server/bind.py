@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from quayframe.errors import StartError
-from quayframe.server.environment import format_bind
+from quayframe.serving import format_bind
 
 
 @dataclass(frozen=True)

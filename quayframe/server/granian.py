@@ -30,9 +30,9 @@ from granian.server import mp
 from quayframe.errors import StartError
 from quayframe.http.body import ABORT
 from quayframe.server.cutting import cut
-from quayframe.server.environment import METRICS, START_FAILED, ServeOptions
 from quayframe.server.loading import load
 from quayframe.server.process import forget_metrics, tied_to
+from quayframe.serving import METRICS, START_FAILED, ServeOptions
 
 CONNECTIONS = 4096
 """Connections of a worker, idle ones included."""

@@ -23,9 +23,9 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from quayframe.errors import StartError
-from quayframe.server.environment import METRICS, ServeOptions, format_bind
 from quayframe.server.loading import load
 from quayframe.server.process import forget_metrics, tied_to
+from quayframe.serving import METRICS, ServeOptions, format_bind
 
 CONNECTIONS = 4096
 IDLE_SECONDS = 75

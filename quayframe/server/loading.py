@@ -8,7 +8,7 @@ import traceback
 from typing import Any
 
 from quayframe.errors import QuayframeError
-from quayframe.server.environment import START_FAILED
+from quayframe.serving import START_FAILED
 
 
 def load(target: str) -> Any:

@@ -20,12 +20,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from quayframe import serving
 from quayframe.errors import StartError
-from quayframe.server import environment
 from quayframe.server.bind import reserve
 from quayframe.server.children import Child
-from quayframe.server.environment import ServeOptions, format_bind, variables
 from quayframe.server.process import alive, raise_open_files, tied_to
+from quayframe.serving import ServeOptions, format_bind, variables
 
 _POLL = 0.03
 _IDLE = 60.0
@@ -94,8 +94,8 @@ class _Supervisor:
         self._ready = False
         said = variables(options)
         # an option from outside must not be taken for one that was asked for
-        inherited = {name: text for name, text in os.environ.items() if name not in environment.NAMES}
-        env = inherited | said | {environment.METRICS: str(metrics)}
+        inherited = {name: text for name, text in os.environ.items() if name not in serving.NAMES}
+        env = inherited | said | {serving.METRICS: str(metrics)}
         tie = tied_to(os.getpid())
         self._web = Child("web server", (sys.executable, "-m", "quayframe.server"), env, tie)
         self._worker = Child("background worker", options.background, env, tie)
@@ -148,7 +148,7 @@ class _Supervisor:
         """Whether a child's end is a matter of restarting it, or of a start that has failed."""
         if child is self._web:
             return self._ready
-        return child.status != environment.START_FAILED
+        return child.status != serving.START_FAILED
 
     def _stop(self, wake: int) -> None:
         for child in self._children:
