@@ -108,7 +108,11 @@ class Running:
     def child(self, mark: str) -> int:
         """The id of the supervisor's own child whose command line has the mark."""
         for pid in descendants(self.process.pid):
-            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            try:
+                parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            except (FileNotFoundError, ProcessLookupError):
+                # It ended since it was listed.
+                continue
             if int(parent) == self.process.pid and mark in command_line(pid):
                 return pid
         return 0
