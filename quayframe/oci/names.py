@@ -23,7 +23,7 @@ _match_password = re.compile(r"\S{8,}").fullmatch
 _match_email = re.compile(r"[^@]+@[^@.]+(?:\.[^@.]+)+").fullmatch
 _match_scope = re.compile(
     r"repository:((?:[.a-zA-Z0-9_-]+(?::[0-9]+)?/)?(?:[.a-zA-Z0-9_-]+/)*[.a-zA-Z0-9_-]+)"
-    r":((?:push|pull|\*)(?:,(?:push|pull|\*))*)"
+    r":((?:push|pull|delete|\*)(?:,(?:push|pull|delete|\*))*)"
 ).fullmatch
 _match_scoped_path = re.compile(r"(?:[.a-zA-Z0-9_-]+/)*[.a-zA-Z0-9_-]+").fullmatch
 
@@ -168,7 +168,8 @@ def is_email(text: str) -> bool:
 def parse_scope(text: str, hostname: str) -> Scope:
     """The scope that a client asks the token service for. Raises InvalidRequest.
 
-    `registry:catalog:*`, or `repository:[<hostname>/]<path>:<action>[,<action>]`.
+    `registry:catalog:*`, or `repository:[<hostname>/]<path>:<action>[,<action>]`. The actions are push,
+    pull and `*`; `delete` beside one of them is passed over, since crane and oras ask for it.
     """
     if text == "registry:catalog:*":
         return Scope("registry", "catalog", None, ("*",))
@@ -179,7 +180,9 @@ def parse_scope(text: str, hostname: str) -> Scope:
         own = name.removeprefix(f"{hostname}/")
         if _match_scoped_path(own):
             asked = found[2].split(",")
-            return Scope("repository", name, own, tuple(a for a in ACTIONS if a in asked))
+            actions = tuple(a for a in ACTIONS if a in asked)
+            if actions:
+                return Scope("repository", name, own, actions)
     raise InvalidRequest(f"Unable to decode repository and actions: {text}")
 
 

@@ -263,6 +263,27 @@ def test_each_role_gives_its_actions(protocol: Protocol, image: Repo, role: str,
     assert granted(protocol, user, f"repository:{image.name}:push,pull,*") == [actions]
 
 
+def test_the_right_to_administer_includes_the_others(protocol: Protocol, image: Repo) -> None:
+    assert image.owner is not None
+    everything = image.with_(protocol.as_(image.owner, f"repository:{image.name}:*"))
+
+    assert everything.get("manifests/v1").status_code == 200
+    assert everything.do("POST", "blobs/uploads/").status_code == 202
+    assert everything.delete("manifests/v1").status_code == 202
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with a token", "without"])
+def test_the_base_says_which_version_of_the_protocol_it_speaks(
+    protocol: Protocol, image: Repo, known: bool
+) -> None:
+    assert image.owner is not None
+    session = protocol.as_(image.owner) if known else protocol.session()
+    answer = session.get(BASE)
+
+    assert answer.status_code == (200 if known else 401)
+    assert answer.headers["Docker-Distribution-API-Version"] == "registry/2.0"
+
+
 def test_a_public_repository_may_be_pulled_by_anybody(protocol: Protocol) -> None:
     repo = protocol.repo()
     repo.image("v1")

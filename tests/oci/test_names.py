@@ -131,6 +131,7 @@ HOST = "registry.example:5000"
     [
         ("repository:acme/web:pull", Scope("repository", "acme/web", "acme/web", ("pull",))),
         ("repository:web:pull,push,pull", Scope("repository", "web", "web", ("push", "pull"))),
+        ("repository:web:push,pull,delete", Scope("repository", "web", "web", ("push", "pull"))),
         (f"repository:{HOST}/a/b:*", Scope("repository", f"{HOST}/a/b", "a/b", ("*",))),
         ("repository:Acme/Web:pull", Scope("repository", "Acme/Web", "Acme/Web", ("pull",))),
         (

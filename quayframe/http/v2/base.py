@@ -25,6 +25,8 @@ class Base:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         if not self._advertised:
             raise NotFound()
+        # docker's `manifest` commands take the registry for one of version 1 without it
+        resp.set_header("Docker-Distribution-API-Version", "registry/2.0")
         resp.set_header("X-Sparse-Manifest-Support", self._sparse)
         token = self._callers.current_token(req)
         resp.set_header(
