@@ -259,7 +259,10 @@ def _accounts(s: Settings, db: Database, activity: Activity, processes: int) -> 
     assert s.DATABASE_SECRET_KEY is not None
     checker = PasswordChecker(max(1, (os.cpu_count() or 1) // processes))
     box = SecretBox(s.DATABASE_SECRET_KEY.get_secret_value())
-    superusers = s.SUPER_USERS or (() if s.FEATURE_USER_INITIALIZE else (bootstrap.DEFAULT_NAME,))
+    superusers = s.SUPER_USERS
+    if not superusers and s.AUTHENTICATION_TYPE == "Database" and not s.FEATURE_USER_INITIALIZE:
+        # The one that the first start makes; of another provider's names none is special.
+        superusers = (bootstrap.DEFAULT_NAME,)
     return Accounts(db, activity, box, checker, superusers if s.FEATURE_SUPER_USERS else ())
 
 

@@ -73,6 +73,22 @@ class Tx:
             query = query.for_update()
         return self.db.rows(query)
 
+    def share(self, query: Any) -> list[Row]:
+        """The rows of a SELECT, kept from being deleted; others may share them at the same time."""
+        if self.db.dialect == POSTGRESQL:
+            query = query.for_update("FOR KEY SHARE")
+        elif self.db.dialect == MYSQL:
+            query = query.for_update("LOCK IN SHARE MODE")
+        return self.db.rows(query)
+
+    def in_turn(self, query: Any) -> list[Row]:
+        """Like `lock`, but others may go on making rows that refer to these."""
+        if self.db.dialect == POSTGRESQL:
+            query = query.for_update("FOR NO KEY UPDATE")
+        elif self.db.dialect == MYSQL:
+            query = query.for_update()
+        return self.db.rows(query)
+
     def claim(self, query: Any) -> list[Row]:
         """Like `lock`, passing over rows that somebody else has locked."""
         if self.db.dialect != SQLITE:

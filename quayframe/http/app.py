@@ -63,6 +63,9 @@ class Errors:
         except RegistryError:
             base, hostname = "http://localhost", "localhost"
         render.refuse(resp, error, req.context.request_id, api=api, base_url=base)
+        for name in ("cache-control", "etag", "accept-ranges", "docker-content-digest"):
+            # Set for an answer that did not come to be.
+            resp.delete_header(name)
         if error.status == 401 and not api:
             scope = getattr(error, "scope", None)
             asked = getattr(req.context, "scope", None)

@@ -115,8 +115,8 @@ class Frame:
         if header[:7].lower() == "bearer ":
             token = self._callers.current_token(req)
             assert token is not None
-            if isinstance(access, Repo):
-                # A protocol token speaks for its repositories alone.
+            if access is not SIGNED_IN:
+                # A protocol token was made for repositories, and opens nothing more than they.
                 raise Unauthorized()
             principal = token.principal
         else:

@@ -25,7 +25,7 @@ def challenge(base_url: str, hostname: str, scope: str | None) -> str:
     if scope is None:
         return text
     # The path stands in the challenge as it was sent; a quote must not end the value.
-    clean = "".join(c for c in scope if c.isprintable() and c not in '"\\')
+    clean = "".join(c for c in scope if " " <= c <= "~" and c not in '"\\')[:512]
     return f'{text},scope="{clean}"'
 
 

@@ -20,7 +20,8 @@ from .clock import now_ms
 class Activity:
     """The record of what was done.
 
-    :param quiet: kinds that are kept out of the usage log (they still notify).
+    :param quiet: namespaces (DISABLED_FOR_AUDIT_LOGS) whose events are kept out of the usage log; they
+        still notify.
     """
 
     def __init__(self, db: Database, quiet: Sequence[str] = ()) -> None:
@@ -45,7 +46,7 @@ class Activity:
                 repository=repository_id,
                 performer=performer_id,
                 data=json.dumps(dataclasses.asdict(event), separators=(",", ":")),
-                in_log=int(event.kind not in self._quiet),
+                in_log=int(event.namespace not in self._quiet),
             )
         )
 

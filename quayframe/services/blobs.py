@@ -8,7 +8,17 @@ from typing import Any
 
 from quayframe import events
 from quayframe.data.db import Database, Tx
-from quayframe.data.tables import Account, Blob, BlobPlacement, Repository, RepositoryBlob, SizeDelta, Trash
+from quayframe.data.tables import (
+    Account,
+    Blob,
+    BlobPlacement,
+    Manifest,
+    ManifestBlob,
+    Repository,
+    RepositoryBlob,
+    SizeDelta,
+    Trash,
+)
 from quayframe.errors import BlobUnknown
 from quayframe.oci.digest import Digest
 from quayframe.oci.names import RepositoryName
@@ -82,6 +92,9 @@ class Blobs:
         expired = expires is not None and expires <= now_ms()
         if link_id is None or deleted is not None or expired:
             raise BlobUnknown()
+        if rows[0][WIDTH + 2] is None:
+            # Linked, and nowhere: whoever has the bytes is to upload them.
+            raise BlobUnknown()
         placements = {row[WIDTH + 2]: row[WIDTH + 3] for row in rows if row[WIDTH + 2]}
         return Found(allowed, blob_id, size, placements, expires)
 
@@ -138,17 +151,16 @@ class Blobs:
     ) -> None:
         """Bytes have arrived at `location` under `key`: the blob is there, placed and linked.
 
-        A copy that the location has already is kept, and the new one goes to the trash."""
+        Of two copies at one location the new one is kept, as its bytes have just been verified, and the
+        old one goes to the trash: so an upload mends a blob whose object was lost."""
         tx.insert_absent(Blob, digest=digest, size=size, created_ms=now_ms())
         blob_id = int(tx.lock(Blob.select(Blob.id).where(Blob.digest == digest))[0][0])
         if not tx.insert_absent(BlobPlacement, blob=blob_id, location=location, storage_key=key):
-            there = tx.value(
-                BlobPlacement.select(BlobPlacement.storage_key).where(
-                    (BlobPlacement.blob == blob_id) & (BlobPlacement.location == location)
-                )
-            )
+            placed = (BlobPlacement.blob == blob_id) & (BlobPlacement.location == location)
+            there = tx.value(BlobPlacement.select(BlobPlacement.storage_key).where(placed))
             if there != key:
-                self.discard(tx, location, key)
+                tx.run(BlobPlacement.update(storage_key=key).where(placed))
+                self.discard(tx, location, there)
         self._link(tx, blob_id, size, namespace_id, repository_id)
 
     def discard(self, tx: Tx, location: str, key: str) -> None:
@@ -168,8 +180,8 @@ class Blobs:
         if old:
             expires, deleted = old[0]
             if deleted is not None or expires is not None:
-                # A link that a manifest made stays for good, unless it was deleted since.
-                keep = max(until, expires or 0)
+                # What a manifest here needs is linked for good, also after it was deleted and came back.
+                keep = None if _needed(tx, repository_id, blob_id) else max(until, expires or 0)
                 tx.run(RepositoryBlob.update(expires_ms=keep, deleted_ms=None).where(mine))
             return
         in_namespace = (RepositoryBlob.namespace == namespace_id) & (RepositoryBlob.blob == blob_id)
@@ -216,6 +228,7 @@ class Blobs:
         now = now_ms()
         rows = self._db.rows(
             Blob.select(Blob.id, Blob.size, Account.name, Repository.name)
+            .join(BlobPlacement, on=(BlobPlacement.blob == Blob.id))
             .join(RepositoryBlob, on=(RepositoryBlob.blob == Blob.id))
             .join(Repository, on=(Repository.id == RepositoryBlob.repository))
             .join(Account, on=(Account.id == Repository.namespace))
@@ -272,8 +285,10 @@ def take_over(tx: Tx, repository_id: int, digests: list[str]) -> dict[str, tuple
     for at in range(0, len(digests), 500):
         some = sorted(digests)[at : at + 500]
         # The rows themselves are locked (not the join), in one order everywhere.
-        blobs = tx.lock(
-            Blob.select(Blob.id, Blob.digest, Blob.size).where(Blob.digest.in_(some)).order_by(Blob.digest)
+        blobs = tx.share(
+            Blob.select(Blob.id, Blob.digest, Blob.size)
+            .where(Blob.digest.in_(some) & Blob.id.in_(BlobPlacement.select(BlobPlacement.blob)))
+            .order_by(Blob.digest)
         )
         ids = [row[0] for row in blobs]
         live = RepositoryBlob.deleted_ms.is_null() & (
@@ -284,3 +299,13 @@ def take_over(tx: Tx, repository_id: int, digests: list[str]) -> dict[str, tuple
         tx.run(RepositoryBlob.update(expires_ms=None).where(here & RepositoryBlob.expires_ms.is_null(False)))
         found.update({digest: (i, size) for i, digest, size in blobs if i in linked})
     return found
+
+
+def _needed(tx: Tx, repository_id: int, blob_id: int) -> bool:
+    """Whether a manifest of the repository names the blob."""
+    query = (
+        ManifestBlob.select(ManifestBlob.id)
+        .join(Manifest, on=(Manifest.id == ManifestBlob.manifest))
+        .where((ManifestBlob.blob == blob_id) & (Manifest.repository == repository_id))
+    )
+    return tx.one(query.limit(1)) is not None

@@ -5,14 +5,17 @@ The collector of unreferenced content is not here yet; its tables and rules are.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
 from quayframe.data.db import Database
-from quayframe.data.tables import ManifestHold, ServiceKey, Trash
+from quayframe.data.tables import LoginFailure, ManifestHold, ServiceKey, Trash
 from quayframe.errors import RegistryError
+from quayframe.plugin.storage import ObjectNotFound, StorageError
 
 from .clock import now_ms
+from .logins import FORGET_MS
 from .storage import Storage
 from .uploads import Uploads
 
@@ -44,7 +47,9 @@ class Collector:
                 leftovers += self._storage.sweep(location, before)
             except RegistryError as error:
                 log.warning("the sweep of storage %s waits: %s", location, error)
-        objects = self.empty_trash()
+        objects = 0
+        while done := self.empty_trash():
+            objects += done
         self._expire()
         return {"uploads": uploads, "leftovers": leftovers, "objects": objects}
 
@@ -60,8 +65,9 @@ class Collector:
         )
         for row_id, location, key, attempts in rows:
             try:
-                self._storage.delete(location, key)
-            except RegistryError as error:
+                with contextlib.suppress(ObjectNotFound):
+                    self._storage.delete(location, key)
+            except (RegistryError, StorageError) as error:
                 again = now_ms() + RETRY_MS * min(60, 2 ** min(attempts, 6))
                 change = Trash.update(due_ms=again, attempts=attempts + 1, error=str(error)[:500])
                 self._run(change.where(Trash.id == row_id))
@@ -74,6 +80,8 @@ class Collector:
         now = now_ms()
         keys = ServiceKey.delete().where(ServiceKey.expires_ms < now - self._expired_key_ms)
         holds = ManifestHold.delete().where(ManifestHold.expires_ms < now)
+        failures = LoginFailure.delete().where(LoginFailure.last_ms < now - FORGET_MS)
+        self._run(failures)
         self._run(keys)
         self._run(holds)
 

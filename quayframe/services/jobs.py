@@ -83,6 +83,11 @@ class Jobs:
             if not rows:
                 return None
             job_id, kind, payload, attempts, most = rows[0]
+            if attempts >= most:
+                # It was claimed as often as it may be and never came back: its process died each time.
+                gone = Job.update(dead=1, lease=None, error="the process that ran it died, each time")
+                tx.run(gone.where(Job.id == job_id))
+                return None
             taken = tx.run(
                 Job.update(lease=token, lease_until_ms=now + self._lease_ms, attempts=attempts + 1).where(
                     (Job.id == job_id) & free

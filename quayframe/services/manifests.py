@@ -10,7 +10,7 @@ from typing import Any
 from quayframe import events
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Manifest as Row
-from quayframe.data.tables import ManifestBlob, ManifestChild, ManifestHold
+from quayframe.data.tables import ManifestBlob, ManifestChild, ManifestHold, Repository
 from quayframe.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
@@ -199,6 +199,10 @@ class Manifests:
 
         def work(tx: Tx) -> None:
             namespace_id, repository_id = self._repositories.ensure(tx, allowed, created)
+            # In turn: of a referrer and its subject that come at once, the second must see the first.
+            tx.in_turn(Repository.select(Repository.id).where(Repository.id == repository_id))
+            if not tags:
+                condition.check(str(found), self._seen(tx, repository_id, found))
             manifest_id = self._store(tx, repository_id, found, parsed, body)
             if tags:
                 self._tags.put(tx, repository_id, manifest_id, tags, condition)
@@ -214,6 +218,15 @@ class Manifests:
 
         self._db.write(work)
         return Pushed(found, tags, event.subject)
+
+    @staticmethod
+    def _seen(tx: Tx, repository_id: int, digest: Digest) -> str | None:
+        """The digest, where a manifest of it can be seen here."""
+        where = (Row.repository == repository_id) & (Row.digest == digest) & Row.deleted_ms.is_null()
+        row = tx.one(Row.select(Row.id).where(where))
+        if row is None or not visible(tx.rows, repository_id, {row[0]}, now_ms()):
+            return None
+        return str(digest)
 
     def _check_types(self, parsed: Manifest) -> None:
         if not self._rules.oci and parsed.media_type.startswith("application/vnd.oci."):

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import peewee
+
 from quayframe.data.db import Database
 from quayframe.data.tables import Manifest
 from quayframe.oci.digest import Digest
@@ -14,7 +16,8 @@ from .clock import now_ms
 from .gate import Allowed
 from .visibility import visible
 
-PAGE = 1000
+PAGE_BYTES = 4 * 1024 * 1024
+"""About as much as one answer holds; at least one descriptor is in it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Referrers:
         found: list[dict[str, Any]] = []
         while True:
             here = where & (Manifest.digest > last) if last else where
+            limit = min(limit, self._fitting(here, limit))
             rows = self._db.rows(query.where(here).limit(limit + 1))
             seen = visible(self._db.rows, allowed.repository_id, {row[0] for row in rows[:limit]}, now_ms())
             for row in rows[:limit]:
@@ -60,6 +64,17 @@ class Referrers:
             more = len(rows) > limit
             if found or not more:
                 return Page(found, last if more else None)
+
+    def _fitting(self, where: Any, limit: int) -> int:
+        """How many descriptors, from the first on, stay within PAGE_BYTES: annotations go to megabytes."""
+        length = peewee.fn.LENGTH(Manifest.annotations)
+        sizes = self._db.rows(Manifest.select(length).where(where).order_by(Manifest.digest).limit(limit))
+        total = 0
+        for count, (size,) in enumerate(sizes):
+            total += int(size or 0)
+            if total > PAGE_BYTES:
+                return max(1, count)
+        return limit
 
 
 def _descriptor(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -256,7 +256,7 @@ class Uploads:
         try:
             return self._storage.commit(state.location, state.upload, key)
         except UploadLost as error:
-            self._drop(state)
+            self._undo(state.id, state.location, key)
             raise BlobUploadUnknown("the registry has lost this upload; begin a new one") from error
 
     def _reread(self, location: str, key: str, algorithm: str) -> Digest:

@@ -137,7 +137,7 @@ class RegistryServer:
             raise RuntimeError(f"quayframe {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def user(self, name: str, password: str = "correct horse") -> tuple[str, str]:  # noqa: S107 - a test's
+    def user(self, name: str, password: str = "correct-horse") -> tuple[str, str]:  # noqa: S107 - a test's
         """Makes a user; returns (name, password)."""
         self.cli("user", "create", name, "--password-stdin", stdin=password + "\n")
         return name, password

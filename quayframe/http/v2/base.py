@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import falcon
 
-from quayframe.errors import NotFound, Unauthorized
+from quayframe.errors import InvalidRequest, NotFound
 from quayframe.plugin.access import PUBLIC
 from quayframe.registry import Registry
 
 from ..render import JSON, challenge, to_json
 from ..request import Callers
+
+MOST_SCOPES = 100
 
 
 class Base:
@@ -54,15 +56,15 @@ class Auth:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         principal = self._callers.basic(req)
         req.context.user = principal.performer
-        scopes = req.get_param_as_list("scope") or []
-        if len(scopes) > 100:
-            raise Unauthorized("too many scopes in one request")
         # "a b" in one parameter is two scopes to older clients.
-        scopes = [scope for text in scopes for scope in text.split(" ")]
+        asked = [s for text in req.get_param_as_list("scope") or [] for s in text.split(" ") if s]
+        scopes = list(dict.fromkeys(asked))
+        if len(scopes) > MOST_SCOPES:
+            raise InvalidRequest(f"at most {MOST_SCOPES} scopes in one request")
         issued = self._registry.tokens.issue(
             principal, req.get_param("service"), scopes, self._callers.hostname(req)
         )
-        if not any(scopes):
+        if not scopes:
             self._registry.logins.logged_in(principal)
         resp.set_header("Cache-Control", "no-cache, no-store, must-revalidate")
         resp.content_type = JSON

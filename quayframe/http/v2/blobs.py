@@ -38,6 +38,8 @@ class Blob:
             if url is not None:
                 resp.status = 307
                 resp.set_header("Location", url)
+                resp.set_header("Cache-Control", "no-store")
+                resp.delete_header("ETag")
                 return
         if not req.context.admission.enter_stream(req.env):
             raise req.context.admission.refusal()
