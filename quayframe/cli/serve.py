@@ -20,7 +20,7 @@ from .common import config_file, where
 @click.option("--bind", default="127.0.0.1:8080", show_default=True, help="HOST:PORT; port 0 is a free one.")
 @click.option("--only", type=click.Choice(["web", "worker"]), help="Run this part alone.")
 @click.option("--server", type=click.Choice(["granian", "gunicorn"]), default="granian", show_default=True)
-@click.option("--workers", type=click.IntRange(1, 256), help="Web processes; one for each core.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Web processes; one more than cores.")
 @click.option("--threads", type=click.IntRange(20, 4096), help="Threads of a web process.")
 def serve(
     config_path: Path | None,
