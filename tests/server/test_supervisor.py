@@ -94,6 +94,7 @@ def test_a_stop_lets_an_answer_and_an_upload_in_flight_end(launch: Launch, serve
     thread.join(10)
     assert slow == ["slow but whole"]
     assert running.process.wait(10) == 0
+    assert not _accepts(running)
 
 
 def _until_refused(running: Running, seconds: float = 5) -> None:
