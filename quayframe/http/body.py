@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
 from quayframe.errors import LayerTooLarge, RegistryError, RequestTimeout, SizeInvalid
@@ -36,6 +36,11 @@ ABORT = "quayframe.abort"
 """environ key: a callable (status, headers, body) that answers from any thread and ends a waiting read."""
 REQUEST_ID = "quayframe.request_id"
 """environ key: the request's id (str), named in the answer to a body that was cut."""
+
+_BODY = "quayframe.body"
+"""environ key: the request's RequestBody, where there is one."""
+_REST = 64 * 1024
+"""Bytes of a body that nobody wanted which are still read, so that the connection lives on."""
 
 Abort = Callable[[int, list[tuple[str, str]], bytes], None]
 
@@ -55,7 +60,7 @@ class RequestBody:
 
     def __init__(
         self,
-        environ: Mapping[str, Any],
+        environ: MutableMapping[str, Any],
         *,
         limit: int | None = None,
         too_large: type[RegistryError] = LayerTooLarge,
@@ -70,6 +75,7 @@ class RequestBody:
         self._window = window
         self._read = _reader(environ).read
         self._environ = environ
+        environ[_BODY] = self
         # no larger than what can be judged after one window
         self._first = max(1, min(FIRST_READ, int(window * MINIMUM_RATE)))
         self._step = self._first
@@ -125,6 +131,21 @@ class RequestBody:
         if self._watched:
             self._watched = False
             _watchdog.forget(self)
+
+    def drained(self) -> bool:
+        """Whether the body is at its end, where need be by reading and forgetting a short rest of it."""
+        if self._ended:
+            return True
+        if self.length is None or self.length - self.received > _REST or self._cut:
+            return False
+        try:
+            while self.read(_REST):
+                pass
+        except RegistryError:
+            return False
+        finally:
+            self.close()
+        return True
 
     def overdue(self, now: float) -> Abort | None:
         """For the watching thread: how to cut this body, where its read waits beyond the deadline."""
@@ -200,6 +221,26 @@ class RequestBody:
                 detail={"received": self.received, "announced": self.length},
             )
         return b""
+
+
+def drained(environ: MutableMapping[str, Any]) -> bool:
+    """Whether the connection can take a next request after this one's answer.
+
+    A server closes a connection on which part of a body was left unread; a client that is not told so sends
+    its next request into a closed one.
+    """
+    body: RequestBody | None = environ.get(_BODY)
+    if body is None:
+        if not environ.get("HTTP_TRANSFER_ENCODING") and environ.get("CONTENT_LENGTH") in (None, "", "0"):
+            return True
+        if environ.get("HTTP_EXPECT"):
+            # to read would be to ask for it
+            return False
+        try:
+            body = RequestBody(environ)
+        except SizeInvalid:
+            return False
+    return body.drained()
 
 
 def content_length(environ: Mapping[str, Any]) -> int | None:

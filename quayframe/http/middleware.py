@@ -17,13 +17,14 @@ from quayframe.registry import Registry
 from quayframe.services.principal import Principal
 
 from .admission import Admission
-from .body import REQUEST_ID
+from .body import REQUEST_ID, drained
 from .request import Callers
 from .response import Response
 from .router import Router
 
 _PREFIX = uuid.uuid4().hex[:12]
 _CLEAN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_BODILESS = frozenset(("GET", "HEAD"))
 
 
 class Frame:
@@ -151,6 +152,8 @@ class Frame:
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
         context = req.context
+        if req.method not in _BODILESS and not drained(req.env):
+            resp.set_header("Connection", "close")
         if resp.stream is None:
             self._admission.leave(req.env)
         took = time.perf_counter() - context.start

@@ -8,6 +8,8 @@ Facts (granian 2.8, by experiment) that the settings answer to:
 - A response to a request whose body nobody reads closes the connection; but while a thread waits in a read,
   the connection stays, answered or not, until the client closes it (see cutting.py).
 - environ has no REMOTE_PORT, and the application never sees the socket.
+- It waits for signals in its main thread's wait for an event. Any thread may be the one that takes a signal
+  from the kernel, and then nothing wakes that wait: hence interrupts.py.
 - With `SO_REUSEPORT` each worker has its own queue of connections; what waits in that of a worker that dies
   is reset.
 """
@@ -21,6 +23,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from granian import _signals
+from granian._granian import WorkerSignal
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.errors import ConfigurationError
 from granian.http import HTTP1Settings
@@ -30,6 +34,7 @@ from granian.server import mp
 from quayframe.errors import StartError
 from quayframe.http.body import ABORT
 from quayframe.server.cutting import cut
+from quayframe.server.interrupts import forget_interrupts, on_interrupt
 from quayframe.server.loading import load
 from quayframe.server.process import forget_metrics, tied_to
 from quayframe.serving import METRICS, START_FAILED, ServeOptions
@@ -96,6 +101,12 @@ class Server(mp.MPServer):
         self.unable = False
         self._short_lives: dict[int, int] = {}
 
+    def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        os.register_at_fork(after_in_child=forget_interrupts)
+        # before the workers, because Granian's own handlers come first in there
+        on_interrupt(self.signal_handler_interrupt)
+        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+
     def _respawn_workers(
         self, workers: list[int], spawn_target: Any, target_loader: Any, delay: float = 0
     ) -> None:
@@ -120,7 +131,15 @@ def _work(parent: int, *arguments: Any) -> None:
     # Granian's wrapper keeps the handle of the request to itself; ours hands the application a way to answer
     # from another thread.
     vars(mp)["_wsgi_call_wrap"] = _handler
+    vars(_signals)["set_sync_signals"] = _worker_signal
     mp.MPServer._spawn_wsgi_worker(*arguments)
+
+
+def _worker_signal() -> WorkerSignal:
+    """What tells a worker to stop taking connections, end its requests, and leave."""
+    stop = WorkerSignal()
+    on_interrupt(stop.set)
+    return stop
 
 
 def _handler(application: Application, scope_options: Any, log_format: Any = None) -> Callable[..., int]:

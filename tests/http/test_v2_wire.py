@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -145,3 +146,24 @@ def test_the_log_has_a_line_under_the_id_of_each_answer(shared_registry: Registr
         ident: f"/v2/{repo.name}/{path}" for ident, path in ids.items()
     }
     assert {line["user"] for line in lines.values()} == {"admin"}
+
+
+@pytest.mark.parametrize(("size", "closes"), [(1_000, False), (512_000, True)])
+def test_a_body_that_nobody_wanted_is_passed_over_or_ends_the_connection_and_says_so(
+    repo: Repo, size: int, closes: bool
+) -> None:
+    missing = f"{repo.base}/v2/{repo.name}/blobs/uploads/00000000-0000-4000-8000-000000000000"
+    parts = urlsplit(repo.base)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    headers = {"Authorization": f"Bearer {repo.bearer}"}
+    connection.request("PATCH", missing, b"x" * size, headers)
+    answer = connection.getresponse()
+    answer.read()
+
+    assert answer.status == 404
+    assert (answer.headers.get("Connection") == "close") is closes
+    if not closes:
+        connection.request("GET", f"{repo.base}/v2/{repo.name}/tags/list", headers=headers)
+        assert connection.sock is not None
+        assert connection.getresponse().status in (200, 404)
+    connection.close()

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,22 +86,13 @@ def test_a_stop_lets_an_answer_and_an_upload_in_flight_end(launch: Launch, serve
     # one worker takes connections in order: when a later one is answered, the two above are under way
     assert _busy(running, "/")
     running.process.send_signal(signal.SIGTERM)
-    _until_refused(running)
+    wait_for(lambda: not _accepts(running))
     upload.sendall(b"x" * 100_000)
 
     assert answer(upload)[0] == 200
     thread.join(10)
     assert slow == ["slow but whole"]
     assert running.process.wait(10) == 0
-    assert not _accepts(running)
-
-
-def _until_refused(running: Running, seconds: float = 5) -> None:
-    """Until the port takes no connection, or for so long: the kernel may go on queueing them for a
-    listener that is about to close, and what is in flight must end well either way."""
-    deadline = time.monotonic() + seconds
-    while _accepts(running) and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 def _accepts(running: Running) -> bool:
