@@ -35,6 +35,8 @@ class RegistryError(QuayframeError):
     status: ClassVar[int] = 500
     api_type: ClassVar[str] = "invalid_request"
     message: ClassVar[str] = "the registry could not do this"
+    shape: ClassVar[str] = "typed"
+    """Of the API's answer: typed, message (`{"message"}`) or error (`{"error"}`)."""
 
     def __init__(
         self,
@@ -102,6 +104,56 @@ class InvalidRequest(RegistryError):
     code = "INVALID_REQUEST"
     status = 400
     message = "the request is not valid"
+
+
+class Refused(InvalidRequest):
+    """400 in the API's plain shape, `{"message"}`: what its clients expect of faults that the data show."""
+
+    shape = "message"
+
+
+class MediaTypeUnsupported(RegistryError):
+    status = 415
+    shape = "message"
+    message = "Did not attempt to load JSON data because the request Content-Type was not 'application/json'."
+
+
+class Gone(RegistryError):
+    status = 410
+    shape = "message"
+    message = "this is no longer supported"
+
+
+class CsrfInvalid(RegistryError):
+    """403: a change by a browser's session, or by nobody, without that session's CSRF token."""
+
+    status = 403
+    shape = "error"
+    message = "CSRF token was invalid or missing."
+
+
+class FreshLoginRequired(RegistryError):
+    """401: the session must verify its password once more."""
+
+    code = "UNAUTHORIZED"
+    status = 401
+    api_type = "fresh_login_required"
+    message = "The action requires a fresh login to succeed."
+
+
+class InsufficientScope(RegistryError):
+    """403 of the API."""
+
+    code = "DENIED"
+    status = 403
+    api_type = "insufficient_scope"
+    message = "Unauthorized"
+
+
+class NotSignedIn(Unauthorized):
+    """401 of the API: no identity, or one that is none any more."""
+
+    message = "Requires authentication"
 
 
 class NameInvalid(RegistryError):

@@ -21,7 +21,7 @@ from quayframe.errors import StartError
 from quayframe.events import Event
 from quayframe.plugin import AuthProvider, Host, StorageBackend
 from quayframe.plugin.manager import PluginManager
-from quayframe.services import bootstrap
+from quayframe.services import bootstrap, tenancy
 from quayframe.services import manifests as manifest_service
 from quayframe.services.access import Access
 from quayframe.services.accounts import Accounts
@@ -40,6 +40,7 @@ from quayframe.services.referrers import Referrers
 from quayframe.services.repositories import Repositories
 from quayframe.services.storage import Storage
 from quayframe.services.tags import Tags
+from quayframe.services.tenancy import Ground, Tenancy
 from quayframe.services.tokens import Tokens
 from quayframe.services.uploads import Uploads
 
@@ -70,6 +71,7 @@ class Registry:
     storage: Storage
     jobs: Jobs
     collector: Collector
+    tenancy: Tenancy
 
     def host_for(self, plugin: str) -> Host:
         """The host that the hooks of this plugin receive."""
@@ -209,7 +211,9 @@ def _wire(
         manager.check(event, lambda plugin: _host(db, manager, s, plugin))
 
     activity = Activity(db, s.DISABLED_FOR_AUDIT_LOGS)
-    accounts = _accounts(s, db, activity, processes)
+    assert s.DATABASE_SECRET_KEY is not None
+    box = SecretBox(s.DATABASE_SECRET_KEY.get_secret_value())
+    accounts = _accounts(s, db, activity, box, processes)
     access = _access(s, db)
     keys = _keys(s, db, data_dir)
     gate = _gate(s, db)
@@ -227,6 +231,8 @@ def _wire(
     )
     uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
     tags = Tags(db, activity, check)
+    jobs = Jobs(db)
+    ground = Ground(s, db, accounts, access, activity, repositories, jobs, box, check)
     return Registry(
         settings=s,
         loaded=loaded,
@@ -246,8 +252,9 @@ def _wire(
         tags=tags,
         referrers=Referrers(db),
         storage=storage,
-        jobs=Jobs(db),
+        jobs=jobs,
         collector=Collector(db, storage, uploads, expired_key_ms=s.EXPIRED_SERVICE_KEY_TTL_SEC * 1000),
+        tenancy=tenancy.build(ground),
     )
 
 
@@ -255,15 +262,20 @@ def _library(s: Settings) -> str | None:
     return s.LIBRARY_NAMESPACE if s.FEATURE_LIBRARY_SUPPORT else None
 
 
-def _accounts(s: Settings, db: Database, activity: Activity, processes: int) -> Accounts:
-    assert s.DATABASE_SECRET_KEY is not None
+def _accounts(s: Settings, db: Database, activity: Activity, box: SecretBox, processes: int) -> Accounts:
     checker = PasswordChecker(max(1, (os.cpu_count() or 1) // processes))
-    box = SecretBox(s.DATABASE_SECRET_KEY.get_secret_value())
     superusers = s.SUPER_USERS
     if not superusers and s.AUTHENTICATION_TYPE == "Database" and not s.FEATURE_USER_INITIALIZE:
         # The one that the first start makes; of another provider's names none is special.
         superusers = (bootstrap.DEFAULT_NAME,)
-    return Accounts(db, activity, box, checker, superusers if s.FEATURE_SUPER_USERS else ())
+    return Accounts(
+        db,
+        activity,
+        box,
+        checker,
+        superusers if s.FEATURE_SUPER_USERS else (),
+        s.GLOBAL_READONLY_SUPER_USERS,
+    )
 
 
 def _access(s: Settings, db: Database) -> Access:
@@ -271,7 +283,6 @@ def _access(s: Settings, db: Database) -> Access:
         db,
         anonymous=s.FEATURE_ANONYMOUS_ACCESS,
         superusers_full=s.FEATURE_SUPERUSERS_FULL_ACCESS,
-        readonly_superusers=s.GLOBAL_READONLY_SUPER_USERS,
         restricted=(s.RESTRICTED_USERS_WHITELIST or ()) if s.FEATURE_RESTRICTED_USERS else None,
     )
 

@@ -24,9 +24,9 @@ from . import connect
 from .connect import sqlite_path
 from .failures import DRIVER_ERRORS, Kind, driver_error, kind, mariadb_code
 from .fields import MYSQL, POSTGRESQL, SQLITE
+from .tx import Row, Tx
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
 log = logging.getLogger("quayframe.data")
 
 ATTEMPTS = 8
@@ -42,81 +42,6 @@ _BEGIN = {
     MYSQL: "BEGIN",
 }
 _MARIADB_DUPLICATE = 1062
-
-
-class Tx:
-    """A write transaction under way. It touches the database only; `after` is for the world outside.
-
-    A statement that fails ends it, on every database: whoever catches the error can only say it in
-    other words; each further statement and the commit raise it again. `insert_absent` is the way to
-    insert what may be there.
-    """
-
-    def __init__(self, db: Database) -> None:
-        self.db = db
-        self._after: list[Callable[[], object]] = []
-        self._failed: Exception | None = None
-        self._committing = False
-
-    def rows(self, query: Any) -> list[Row]:
-        return self.db.rows(query)
-
-    def one(self, query: Any) -> Row | None:
-        return self.db.one(query)
-
-    def value(self, query: Any) -> Any:
-        return self.db.value(query)
-
-    def lock(self, query: Any) -> list[Row]:
-        """The rows of a SELECT, locked until the end of the transaction (SQLite locks everything)."""
-        if self.db.dialect != SQLITE:
-            query = query.for_update()
-        return self.db.rows(query)
-
-    def share(self, query: Any) -> list[Row]:
-        """The rows of a SELECT, kept from being deleted; others may share them at the same time."""
-        if self.db.dialect == POSTGRESQL:
-            query = query.for_update("FOR KEY SHARE")
-        elif self.db.dialect == MYSQL:
-            query = query.for_update("LOCK IN SHARE MODE")
-        return self.db.rows(query)
-
-    def in_turn(self, query: Any) -> list[Row]:
-        """Like `lock`, but others may go on making rows that refer to these."""
-        if self.db.dialect == POSTGRESQL:
-            query = query.for_update("FOR NO KEY UPDATE")
-        elif self.db.dialect == MYSQL:
-            query = query.for_update()
-        return self.db.rows(query)
-
-    def claim(self, query: Any) -> list[Row]:
-        """Like `lock`, passing over rows that somebody else has locked."""
-        if self.db.dialect != SQLITE:
-            query = query.for_update(skip_locked=True)
-        return self.db.rows(query)
-
-    def run(self, query: Any) -> int:
-        """Runs an UPDATE, DELETE or INSERT; returns how many rows it found (an UPDATE that leaves a row
-        as it was counts it)."""
-        return self.db.run(query)
-
-    def insert(self, table: type[peewee.Model], **values: Any) -> int:
-        """Inserts one row and returns its id. Raises peewee.IntegrityError when a key is taken, which
-        ends the transaction."""
-        query = table.insert(**values)
-        if self.db.dialect == POSTGRESQL:
-            return int(self.db.rows(query.returning(table.id))[0][0])  # type: ignore[attr-defined]
-        return self.db.insert_id(query)
-
-    def insert_absent(self, table: type[peewee.Model], **values: Any) -> bool:
-        """Inserts one row unless a unique key is taken; tells whether it did. Any other conflict (null,
-        too long, a foreign key) raises as in `insert`."""
-        return self.db.run_absent(table.insert(**values))
-
-    def after(self, act: Callable[[], object]) -> None:
-        """Registers what is to run outside, once, when this transaction has been committed. What it
-        raises is logged: the act is done and cannot fail any more."""
-        self._after.append(act)
 
 
 class Database:
@@ -226,6 +151,8 @@ class Database:
         """
         if self._tx() is not None:
             raise boundary.InsideTransaction("a write transaction inside a write transaction")
+        if self.rehearsed() is not None:
+            return self._rehearse(work)
         start = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             tx = Tx(self)
@@ -246,6 +173,53 @@ class Database:
             _run_after(tx._after)
             return result
         raise AssertionError("unreachable")
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[list[Any]]:
+        """What this thread writes inside is seen by itself alone and undone at the end, whatever
+        happens; nothing that was to follow a commit runs. Gives the list in which the writers note what
+        they did."""
+        noted: list[Any] = []
+        if self._direct and not self._writer.acquire(timeout=PATIENCE_S):
+            raise Unavailable("the database is too busy for this; try again")
+        try:
+            with self._connected():
+                try:
+                    self._db.execute_sql(_BEGIN[self.dialect])
+                    self._local.rehearsed = noted
+                    yield noted
+                except DRIVER_ERRORS as error:
+                    self._raise(error)
+                finally:
+                    self._local.rehearsed = None
+                    self._rollback()
+        finally:
+            if self._direct:
+                self._writer.release()
+
+    def rehearsed(self) -> list[Any] | None:
+        """The list of this thread's rehearsal; None outside of one."""
+        return getattr(self._local, "rehearsed", None)
+
+    def _rehearse(self, work: Callable[[Tx], T]) -> T:
+        """One write of a rehearsal: its failure leaves what the writes before it did."""
+        tx = Tx(self)
+        try:
+            self._db.execute_sql("SAVEPOINT rehearsed")
+            with boundary.transaction():
+                self._local.tx = tx
+                try:
+                    result = work(tx)
+                    if tx._failed is not None:
+                        raise tx._failed
+                    return result
+                except Exception:
+                    self._db.execute_sql("ROLLBACK TO SAVEPOINT rehearsed")
+                    raise
+                finally:
+                    self._local.tx = None
+        except DRIVER_ERRORS as error:
+            self._raise(error)
 
     def _attempt(self, tx: Tx, work: Callable[[Tx], T]) -> T:
         # SQLite has one writer; waiting in line here is fairer than its busy handler.

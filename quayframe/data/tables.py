@@ -1,29 +1,15 @@
 """The tables, as peewee sees them. The migrations make them; a test holds the two together.
 
 Queries name columns of these classes and run through `quayframe.data.db`; no row object is ever made,
-so a reference is a plain number.
+so a reference is a plain number. Tables of people and of what they agreed to are in `tenancy.py`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import peewee
-
-from .fields import Bytes, Flag, Id, Int, Name, Ref, Text, Time
-
-
-class Table(peewee.Model):
-    id: Any = Id()
-
-    class Meta:
-        legacy_table_names = False
-
-    if TYPE_CHECKING:
-        # The stubs' descriptor for class methods is ambiguous to mypy; queries are untyped anyway.
-        @classmethod
-        def delete(cls) -> Any: ...
-
+from .fields import Bytes, Flag, Int, Name, Ref, Text, Time
+from .table import Table
 
 # -- accounts ---------------------------------------------------------------------------------------
 
@@ -45,7 +31,22 @@ class Account(Table):
     verified: Any = Flag(default=1)
     auth_epoch: Any = Int(default=0)
     """Raised when what the account's tokens say is no longer so: every older token is refused."""
+    session_epoch: Any = Int(default=0)
+    """Raised when the account's browser sessions end: a new password, a log-out everywhere."""
     removed_tag_expiration_s: Any = Int(null=True)
+    invoice_email: Any = Flag(default=0)
+    invoice_email_address: Any = Name(null=True)
+    contact_email: Any = Name(null=True)
+    given_name: Any = Name(null=True)
+    family_name: Any = Name(null=True)
+    company: Any = Name(null=True)
+    location: Any = Name(null=True)
+    prompts: Any = Text(null=True)
+    """A JSON list of what a user is still asked for: confirm_username, enter_name, enter_company."""
+    metadata: Any = Text(null=True)
+    """A robot's unstructured_metadata, a JSON object."""
+    federation: Any = Text(null=True)
+    """A robot's identities elsewhere: a JSON list of {issuer, subject}."""
     created_ms: Any = Time()
     last_accessed_ms: Any = Time(null=True)
     deleted_ms: Any = Time(null=True)
@@ -95,6 +96,9 @@ class Repository(Table):
     state: Any = Name(default="NORMAL")
     """NORMAL, READ_ONLY, MIRROR, MARKED_FOR_DELETION."""
     description: Any = Text(null=True)
+    badge_token: Any = Name(null=True)
+    """Opens a private repository's badge."""
+    trust_enabled: Any = Flag(default=0)
     creator: Any = Ref("account", null=True, column_name="creator_id")
     created_ms: Any = Time()
     deleted_ms: Any = Time(null=True)
@@ -255,6 +259,12 @@ class ServiceKey(Table):
     expires_ms: Any = Time(null=True)
     rotates_ms: Any = Time(null=True)
     approved_ms: Any = Time(null=True)
+    approver: Any = Ref("account", null=True, loose=True, column_name="approver_id")
+    approval_type: Any = Name(null=True)
+    """SUPERUSER, AUTOMATIC, KEY_ROTATION."""
+    notes: Any = Text(null=True)
+    metadata: Any = Text(null=True)
+    """A JSON object."""
 
 
 class Token(Table):
@@ -267,6 +277,9 @@ class Token(Table):
     title: Any = Name()
     role: Any = Name(null=True)
     scope: Any = Text(null=True)
+    application: Any = Ref("oauth_application", null=True, loose=True, column_name="application_id")
+    creator: Any = Ref("account", null=True, loose=True, column_name="creator_id")
+    """Who made it, where that is somebody else than `account`, in whose name it acts."""
     lookup: Any = Name()
     """A keyed hash of the token: found by one indexed look-up, in constant time, without bcrypt."""
     secret: Any = Text(null=True)

@@ -11,6 +11,9 @@ from quayframe.data.tables import Account, Permission, Repository, Team, TeamMem
 from .principal import Principal
 
 _RANK = {"read": 1, "write": 2, "admin": 3}
+_TEAM_RANK = {"member": 1, "creator": 2, "admin": 3}
+_REPOSITORY_SCOPES = {"repo:read": "read", "repo:write": "write", "repo:admin": "admin"}
+_TEAM_SCOPES = {"repo:create": "creator", "org:admin": "admin"}
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,12 @@ class Access:
         *,
         anonymous: bool = True,
         superusers_full: bool = False,
-        readonly_superusers: Collection[str] = (),
         restricted: Collection[str] | None = None,
     ) -> None:
         """:param restricted: None when FEATURE_RESTRICTED_USERS is off, else its whitelist."""
         self._db = db
         self._anonymous = anonymous
         self._superusers_full = superusers_full
-        self._readonly = frozenset(readonly_superusers)
         self._free = None if restricted is None else frozenset(restricted)
 
     def namespace(self, name: str) -> NamespaceRow | None:
@@ -78,14 +79,20 @@ class Access:
         return RepositoryRow(*row) if row else None
 
     def role(self, principal: Principal, repository: RepositoryRow) -> str | None:
-        """The strongest role: read, write, admin or None. Public visibility is not a role."""
+        """The strongest role: read, write, admin or None, within the scopes. Public visibility is not
+        a role."""
+        return _capped(self._role(principal, repository), principal.scopes, _REPOSITORY_SCOPES, _RANK)
+
+    def _role(self, principal: Principal, repository: RepositoryRow) -> str | None:
+        if principal.grant is not None:
+            return principal.grant[1] if principal.grant[0] == repository.id else None
         if principal.account_id is None:
             return "admin" if principal.kind == "system" else None
         if principal.superuser and self._superusers_full:
             return "admin"
         if repository.namespace_id == principal.account_id:
             return "admin"
-        if self._admin_team(principal, repository.namespace_id):
+        if self._team_role(principal, repository.namespace_id) == "admin":
             return "admin"
         direct = self._db.rows(
             Permission.select(Permission.role).where(
@@ -98,7 +105,7 @@ class Access:
             .where((Permission.repository == repository.id) & (TeamMember.account == principal.account_id))
         )
         roles = [str(role) for (role,) in direct + by_team]
-        if principal.name in self._readonly:
+        if principal.readonly_superuser:
             roles.append("read")
         return max(roles, key=_RANK.__getitem__, default=None)
 
@@ -114,31 +121,46 @@ class Access:
     def may_admin(self, principal: Principal, repository: RepositoryRow) -> bool:
         return self.role(principal, repository) == "admin"
 
+    def team_role(self, principal: Principal, namespace: NamespaceRow) -> str | None:
+        """The strongest role in an organization (member, creator, admin) or in one's own namespace
+        (admin), within the scopes; None for somebody from outside."""
+        if principal.account_id is None:
+            return "admin" if principal.kind == "system" else None
+        if self.acts_everywhere(principal) or namespace.id == principal.account_id:
+            found: str | None = "admin"
+        else:
+            found = self._team_role(principal, namespace.id)
+        return _capped(found, principal.scopes, _TEAM_SCOPES, _TEAM_RANK)
+
+    def acts_everywhere(self, principal: Principal) -> bool:
+        """A superuser with FEATURE_SUPERUSERS_FULL_ACCESS."""
+        return principal.superuser and self._superusers_full
+
     def may_create_in(self, principal: Principal, namespace: NamespaceRow) -> bool:
         """May make repositories here: in one's own namespace, or as creator or admin of it."""
-        if principal.account_id is None:
-            return principal.kind == "system"
-        if principal.superuser and self._superusers_full:
-            return True
-        if namespace.id == principal.account_id:
-            return not self._is_restricted(principal)
-        return self._team_role(principal, namespace.id, ("creator", "admin"))
+        if namespace.id == principal.account_id and self.is_restricted(principal):
+            return False
+        return self.team_role(principal, namespace) in ("creator", "admin")
 
     def may_admin_namespace(self, principal: Principal, namespace: NamespaceRow) -> bool:
-        if principal.account_id is None:
-            return principal.kind == "system"
-        if principal.superuser and self._superusers_full:
-            return True
-        return namespace.id == principal.account_id or self._admin_team(principal, namespace.id)
+        """Is admin of the organization, or it is the principal's own account."""
+        if namespace.id == principal.account_id:
+            return principal.may("user:admin")
+        return self.team_role(principal, namespace) == "admin"
+
+    def may_read_namespace(self, principal: Principal, namespace: NamespaceRow) -> bool:
+        """May see what only admins see: they, and those who may read everything."""
+        return principal.readonly_superuser or self.may_admin_namespace(principal, namespace)
 
     def may_create_organization(self, principal: Principal) -> bool:
-        return principal.kind == "user" and not self._is_restricted(principal)
+        return principal.kind == "user" and not self.is_restricted(principal)
 
     def visible(self, principal: Principal, *, public: bool) -> set[int] | None:
         """Ids of the repositories whose names this principal may list; None = all."""
-        if principal.kind == "system" or (principal.superuser and self._superusers_full):
-            return None
-        if principal.name in self._readonly:
+        scoped = principal.scopes is None or not principal.scopes.isdisjoint(_REPOSITORY_SCOPES)
+        if scoped and (
+            principal.kind == "system" or self.acts_everywhere(principal) or principal.readonly_superuser
+        ):
             return None
         found: set[int] = set()
         if public and self._anonymous:
@@ -148,7 +170,9 @@ class Access:
                     Repository.select(Repository.id).where(Repository.visibility == "public")
                 )
             )
-        if principal.account_id is None:
+        if principal.grant is not None:
+            found.add(principal.grant[0])
+        if principal.account_id is None or not scoped:
             return found
         mine = TeamMember.select(TeamMember.team).where(TeamMember.account == principal.account_id)
         admin = Team.select(Team.organization).where((Team.role == "admin") & Team.id.in_(mine))
@@ -162,18 +186,24 @@ class Access:
             found.update(i for (i,) in self._db.rows(query))
         return found
 
-    def _is_restricted(self, principal: Principal) -> bool:
+    def is_restricted(self, principal: Principal) -> bool:
+        """May not make organizations, nor write in the own namespace (FEATURE_RESTRICTED_USERS)."""
         return self._free is not None and principal.name not in self._free and not principal.superuser
 
-    def _admin_team(self, principal: Principal, namespace_id: int) -> bool:
-        return self._team_role(principal, namespace_id, ("admin",))
-
-    def _team_role(self, principal: Principal, namespace_id: int, roles: tuple[str, ...]) -> bool:
-        query = (
-            Team.select(Team.id)
+    def _team_role(self, principal: Principal, namespace_id: int) -> str | None:
+        rows = self._db.rows(
+            Team.select(Team.role)
             .join(TeamMember, on=(TeamMember.team == Team.id))
             .where((Team.organization == namespace_id) & (TeamMember.account == principal.account_id))
-            .where(Team.role.in_(roles))
-            .limit(1)
         )
-        return self._db.one(query) is not None
+        return max((str(role) for (role,) in rows), key=_TEAM_RANK.__getitem__, default=None)
+
+
+def _capped(
+    role: str | None, scopes: frozenset[str] | None, by_scope: dict[str, str], rank: dict[str, int]
+) -> str | None:
+    """The weaker of a role and the strongest that the scopes allow."""
+    if role is None or scopes is None:
+        return role
+    most = max((by_scope[s] for s in scopes if s in by_scope), key=rank.__getitem__, default=None)
+    return None if most is None else min(role, most, key=rank.__getitem__)

@@ -53,7 +53,7 @@ def _account(row: tuple[Any, ...]) -> Account:
 class Accounts:
     """Who there is, and who is behind a password.
 
-    :param superusers: names of SUPER_USERS.
+    :param superusers: names of SUPER_USERS; `readonly_superusers` those of GLOBAL_READONLY_SUPER_USERS.
     """
 
     def __init__(
@@ -63,12 +63,14 @@ class Accounts:
         box: SecretBox,
         checker: PasswordChecker,
         superusers: Collection[str] = (),
+        readonly_superusers: Collection[str] = (),
     ) -> None:
         self._db = db
         self._activity = activity
         self._box = box
         self._checker = checker
         self._superusers = frozenset(superusers)
+        self._readonly_superusers = frozenset(readonly_superusers)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -107,16 +109,29 @@ class Accounts:
     def is_superuser(self, name: str) -> bool:
         return name in self._superusers
 
-    def principal(self, account: Account, ip: str | None = None) -> Principal:
-        """The account as somebody who acts."""
+    def is_readonly_superuser(self, name: str) -> bool:
+        return name in self._readonly_superusers
+
+    def principal(
+        self, account: Account, ip: str | None = None, *, scopes: frozenset[str] | None = None, **shown: Any
+    ) -> Principal:
+        """The account as somebody who acts.
+
+        :param scopes: of the OAuth token that was shown.
+        :param shown: `via` and `token` of the Principal.
+        """
+        user = account.kind == "user"
         return Principal(
             account.kind,
             account.id,
             account.uuid,
             account.name,
             account.epoch,
-            account.kind == "user" and account.name in self._superusers,
+            user and account.name in self._superusers and (scopes is None or "super:user" in scopes),
             ip,
+            user and account.name in self._readonly_superusers,
+            scopes,
+            **shown,
         )
 
     # -- passwords ----------------------------------------------------------------------------

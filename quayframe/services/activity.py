@@ -38,6 +38,9 @@ class Activity:
         performer_id: int | None = None,
     ) -> None:
         """Writes the event's row: the only thing that an act does for its log and its followers."""
+        noted = self._db.rehearsed()
+        if noted is not None:
+            noted.append(event)
         tx.run(
             EventRow.insert(
                 kind=event.kind,

@@ -9,7 +9,10 @@ ANONYMOUS_NAME = "(anonymous)"
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who acts: `kind` is user, robot, anonymous or system (command line and worker)."""
+    """Somebody who acts: `kind` is user, robot, token, anonymous or system (command line and worker).
+
+    A token principal is the holder of a repository's own token: no account, one role on one repository.
+    """
 
     kind: str
     account_id: int | None = None
@@ -17,12 +20,27 @@ class Principal:
     name: str = ANONYMOUS_NAME
     epoch: int = 0
     superuser: bool = False
+    """Of SUPER_USERS, and not kept from it by the scopes."""
     ip: str | None = None
+    readonly_superuser: bool = False
+    """Of GLOBAL_READONLY_SUPER_USERS: may read everything."""
+    scopes: frozenset[str] | None = None
+    """What an OAuth token may do at the most; None = everything that its account may."""
+    via: str = "password"
+    """password, session, oauth, app, repository: what it has shown."""
+    token: str | None = None
+    """The uuid of the token that was shown."""
+    grant: tuple[int, str] | None = None
+    """(repository id, role) of a repository's own token."""
 
     @property
     def performer(self) -> str | None:
         """The name for the log; None for nobody and for the system itself."""
         return self.name if self.account_id is not None else None
+
+    def may(self, scope: str) -> bool:
+        """Whether the scopes allow it; without scopes all is allowed."""
+        return self.scopes is None or scope in self.scopes
 
 
 ANONYMOUS = Principal("anonymous")

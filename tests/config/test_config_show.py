@@ -29,7 +29,7 @@ LDAP_ADMIN_PASSWD: hunter2
 KEYCLOAK_LOGIN_CONFIG: {OIDC_SERVER: https://sso.example/, CLIENT_SECRET: hunter2}
 SECURITY_SCANNER_V4_PSK: hunter2
 BUILDLOGS_REDIS: {host: redis, password: hunter2}
-MAIL_SERVER: {env: MAIL}
+DOCUMENTATION_ROOT: {env: MAIL}
 PLUGIN_CONFIG: {chat: {hook: {env: HOOK}, room: ops, url: 'https://u:hunter2@chat.example/'}}
 UNKNOWN_THING_OF_OURS: {api_key: hunter2}
 """
@@ -41,7 +41,7 @@ def test_the_dump_masks_every_secret_and_shows_the_rest(read: Read) -> None:
     assert "hunter2" not in dump_yaml(loaded)
     shown = dump(loaded)
     assert yaml.safe_load(dump_yaml(loaded)) == shown
-    assert shown["SECRET_KEY"] == shown["LDAP_ADMIN_PASSWD"] == shown["MAIL_SERVER"] == MASK
+    assert shown["SECRET_KEY"] == shown["LDAP_ADMIN_PASSWD"] == shown["DOCUMENTATION_ROOT"] == MASK
     assert shown["DB_URI"] == f"postgresql://u:{MASK}@h/db"
     assert shown["DISTRIBUTED_STORAGE_CONFIG"]["a"] == [
         "S3Storage",

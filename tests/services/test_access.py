@@ -180,8 +180,8 @@ def test_a_superuser_is_admin_only_with_full_access(world: World, database: Data
 
 def test_a_read_only_superuser_reads_everything_and_writes_nothing(world: World, database: Database) -> None:
     app = world.repository(world.account("owner"))
-    auditor = world.account("auditor")
-    access = Access(database, readonly_superusers=["auditor"])
+    auditor = Principal(**{**world.account("auditor").__dict__, "readonly_superuser": True})
+    access = Access(database)
 
     assert access.role(auditor, app) == "read"
     assert not access.may_push(auditor, app)
