@@ -59,8 +59,14 @@ class Unauthorized(RegistryError):
     api_type = "invalid_token"
     message = "access to the requested resource is not authorized"
 
-    def __init__(self, message: str | None = None, *, scope: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        scope: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, detail=detail)
         self.scope = scope
 
 
@@ -122,6 +128,15 @@ class Gone(RegistryError):
     status = 410
     shape = "message"
     message = "this is no longer supported"
+
+
+class MethodNotAllowed(RegistryError):
+    """405 of the API."""
+
+    code = "UNSUPPORTED"
+    status = 405
+    shape = "message"
+    message = "The method is not allowed for the requested URL."
 
 
 class CsrfInvalid(RegistryError):
@@ -305,6 +320,7 @@ class PreconditionFailed(RegistryError):
 class TooManyRequests(RegistryError):
     code = "TOOMANYREQUESTS"
     status = 429
+    shape = "message"
     message = "too many requests"
 
     def __init__(self, message: str | None = None, *, retry_after: float = 1) -> None:
@@ -316,6 +332,7 @@ class Unavailable(RegistryError):
 
     code = "UNAVAILABLE"
     status = 503
+    shape = "message"
     message = "the registry is busy; try again"
 
     def __init__(self, message: str | None = None, *, retry_after: float = 1) -> None:

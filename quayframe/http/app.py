@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from quayframe.errors import Internal, NameUnknown, NotFound, RegistryError, Unsupported
+from quayframe.errors import Internal, MethodNotAllowed, NameUnknown, NotFound, RegistryError, Unsupported
 from quayframe.registry import Registry
 from quayframe.services.gate import scope_for
 
@@ -30,14 +30,15 @@ def create_app(registry: Registry, *, threads: int = 256, log_requests: bool = T
     callers = Callers(registry, registry.settings.TRUSTED_PROXIES)
     router = Router()
     metrics = Metrics(registry.settings.PROMETHEUS_NAMESPACE)
-    routes.add_all(router, registry, callers, metrics)
+    api = routes.add_all(router, registry, callers, metrics)
     request_log = RequestLog() if log_requests else _silent
-    frame = Frame(registry, callers, router, Admission(long_requests(threads)), metrics.observe, request_log)
+    admission = Admission(long_requests(threads))
+    frame = Frame(registry, callers, router, api, admission, metrics.observe, request_log)
     app: falcon.App[Any, Any] = falcon.App(router=router, middleware=[frame], response_type=Response)
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_form_urlencoded = False
     app.resp_options.default_media_type = render.JSON
-    handler = Errors(callers)
+    handler = Errors(callers, router)
     app.add_error_handler(RegistryError, handler.known)
     app.add_error_handler(falcon.HTTPError, handler.of_falcon)
     app.add_error_handler(Exception, handler.unforeseen)
@@ -51,8 +52,9 @@ def _silent(req: Any, resp: Any, status: int, seconds: float) -> None:
 class Errors:
     """Every error in the shape of its part of the registry, never as HTML."""
 
-    def __init__(self, callers: Callers) -> None:
+    def __init__(self, callers: Callers, router: Router) -> None:
         self._callers = callers
+        self._router = router
 
     def known(
         self, req: falcon.Request, resp: falcon.Response, error: RegistryError, params: dict[str, Any]
@@ -77,13 +79,26 @@ class Errors:
     def of_falcon(
         self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
     ) -> None:
+        if isinstance(error, falcon.HTTPRouteNotFound) and self._lacks_slash(req.path):
+            query = f"?{req.query_string}" if req.query_string else ""
+            resp.status = 308
+            resp.location = f"{self._callers.base_url(req)}{req.path}/{query}"
+            return
         made = render.from_falcon(error)
+        if req.path.startswith("/api/") and isinstance(made, Unsupported):
+            made = MethodNotAllowed(headers=made.headers)
         if req.path.startswith("/v2/"):
             if isinstance(made, NotFound):
                 made = NameUnknown("there is no such path in the registry protocol")
             elif isinstance(made, Unsupported):
                 made = Unsupported(headers=made.headers)
         self.known(req, resp, made, params)
+
+    def _lacks_slash(self, path: str) -> bool:
+        """Whether this is a known path of the API but for its last slash: clients follow to it."""
+        if not path.startswith("/api/v1/") or path.endswith("/"):
+            return False
+        return self._router.find(f"{path}/") is not None
 
     def unforeseen(
         self, req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]

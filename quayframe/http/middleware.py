@@ -17,6 +17,8 @@ from quayframe.registry import Registry
 from quayframe.services.principal import Principal
 
 from .admission import Admission
+from .api.frame import Api
+from .api.operation import Resource
 from .body import REQUEST_ID, drained
 from .request import Callers
 from .response import Response
@@ -35,6 +37,7 @@ class Frame:
         registry: Registry,
         callers: Callers,
         router: Router,
+        api: Api,
         admission: Admission,
         observe: Any,
         log: Any,
@@ -42,6 +45,7 @@ class Frame:
         self._registry = registry
         self._callers = callers
         self._access = router.access
+        self._api = api
         self._admission = admission
         self._observe = observe
         self._log = log
@@ -78,7 +82,9 @@ class Frame:
         access = self._access[id(resource)].get(req.method)
         if access is None or access is PUBLIC:
             return
-        if "path" in params:
+        if isinstance(resource, Resource):
+            self._api.admit(req, resp, resource, params)
+        elif "path" in params:
             self._protocol(req, access, params)
         else:
             self._plain(req, access, params)
@@ -152,6 +158,8 @@ class Frame:
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
         context = req.context
+        if req.path.startswith("/api/v1/"):
+            self._api.decorate(req, resp)
         if req.method not in _BODILESS and not drained(req.env):
             resp.set_header("Connection", "close")
         if resp.stream is None:

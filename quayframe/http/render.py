@@ -37,19 +37,28 @@ def refuse(resp: falcon.Response, error: RegistryError, request_id: str, *, api:
         resp.set_header(name, value)
     resp.content_type = JSON
     if api:
-        body: dict[str, Any] = {
-            "detail": error.text,
-            "error_message": error.text,
-            "error_type": error.api_type,
-            "title": error.api_type,
-            "type": f"{base_url}/api/v1/error/{error.api_type}",
-            "status": error.status,
-            "request_id": request_id,
-        }
+        body = _api_error(error, request_id, base_url)
     else:
         detail = error.detail | {"request_id": request_id} if error.status >= 500 else error.detail
         body = {"errors": [{"code": error.code, "message": error.text, "detail": detail}]}
     resp.data = to_json(body)
+
+
+def _api_error(error: RegistryError, request_id: str, base_url: str) -> dict[str, Any]:
+    if error.shape == "error":
+        return {"error": error.text}
+    if error.shape == "message":
+        return {"message": getattr(error, "message_object", error.text), **error.detail}
+    return {
+        "detail": error.text,
+        "error_message": error.text,
+        "error_type": error.api_type,
+        "title": error.api_type,
+        "type": f"{base_url}/api/v1/error/{error.api_type}",
+        "status": error.status,
+        "request_id": request_id,
+        **error.detail,
+    }
 
 
 _BY_STATUS: dict[int, type[RegistryError]] = {

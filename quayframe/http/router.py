@@ -1,7 +1,8 @@
-"""Routing of the protocol's paths, whose repository names have slashes, beside Falcon's own router."""
+"""Routing of paths with repository names, which have slashes, beside Falcon's own router."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import falcon
@@ -10,6 +11,8 @@ from falcon.routing import CompiledRouter, map_http_methods, set_default_respond
 from quayframe.plugin.access import Access, declared
 
 Route = tuple[object, Any, dict[str, Any], str]
+_FIELD = re.compile(r"\{(\w+)\}")
+_API = "/api/v1/"
 
 
 class Router(CompiledRouter):
@@ -21,10 +24,14 @@ class Router(CompiledRouter):
     def __init__(self) -> None:
         super().__init__()
         self._v2: dict[str, tuple[object, Any, str]] = {}
+        self._nested: list[tuple[re.Pattern[str], object, Any, str]] = []
         self.access: dict[int, dict[str, Access]] = {}
 
     def add_route(self, uri_template: str, resource: object, **kwargs: Any) -> None:
         self.access[id(resource)] = declared(resource, uri_template)
+        if uri_template.startswith(_API) and "{repository}" in uri_template:
+            self._add_nested(uri_template, resource)
+            return
         super().add_route(uri_template, resource, **kwargs)
 
     def add_v2(self, kind: str, uri_template: str, resource: object) -> None:
@@ -39,7 +46,46 @@ class Router(CompiledRouter):
             found = self._find_v2(uri)
             if found is not None:
                 return found
+        elif uri.startswith(_API):
+            route = self._find_nested(uri)
+            if route is not None:
+                return route
         return cast("Route | None", super().find(uri, req=req))
+
+    def _add_nested(self, template: str, resource: object) -> None:
+        """A route of the API whose field `repository` is `namespace/name`, the name maybe with slashes."""
+        methods = map_http_methods(resource)
+        set_default_responders(methods)
+        pattern = "".join(
+            part
+            if index % 2 == 0
+            else f"(?P<{part}>[^/]+)"
+            if part != "repository"
+            else "(?P<repository>.+?)"
+            for index, part in enumerate(_FIELD.split(template))
+        )
+        self._nested.append((re.compile(pattern), resource, methods, template))
+        # Those with the most to say first: no path of a sub-resource is taken for a longer name.
+        self._nested.sort(key=lambda entry: -len(_FIELD.sub("", entry[3])))
+
+    def _find_nested(self, uri: str) -> Route | None:
+        for pattern, resource, methods, template in self._nested:
+            found = pattern.fullmatch(uri)
+            if found is None:
+                continue
+            params = found.groupdict()
+            name = params["repository"]
+            if "//" in name or name.endswith("/") or name.startswith("/"):
+                continue
+            if template.endswith("{repository}") and self._is_known(f"{uri}/"):
+                return None
+            return resource, methods, params, template
+        return None
+
+    def _is_known(self, uri: str) -> bool:
+        return any(
+            pattern.fullmatch(uri) for pattern, _, _, template in self._nested if template.endswith("/")
+        )
 
     def _find_v2(self, uri: str) -> Route | None:
         parts = uri[4:].split("/")

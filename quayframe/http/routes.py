@@ -5,6 +5,8 @@ from __future__ import annotations
 from quayframe.registry import Registry
 
 from . import service
+from .api import routes as api_routes
+from .api.frame import Api
 from .request import Callers
 from .router import Router
 from .telemetry import Metrics
@@ -15,7 +17,7 @@ from .v2.manifests import Manifest
 from .v2.uploads import Upload, Uploads
 
 
-def add_all(router: Router, registry: Registry, callers: Callers, metrics: Metrics) -> None:
+def add_all(router: Router, registry: Registry, callers: Callers, metrics: Metrics) -> Api:
     """Registers every resource of the core and of the plugins."""
     router.add_route("/v2/", Base(registry, callers))
     router.add_route("/v2", Base(registry, callers))
@@ -38,3 +40,4 @@ def add_all(router: Router, registry: Registry, callers: Callers, metrics: Metri
     router.add_route("/keys/services/{service}/keys/{kid}", service.PublishedKey(registry))
     for route in registry.plugins.routes(registry.host_for):
         router.add_route(route.template, route.resource)
+    return api_routes.add_all(router, registry, callers)

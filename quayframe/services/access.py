@@ -132,6 +132,18 @@ class Access:
             found = self._team_role(principal, namespace.id)
         return _capped(found, principal.scopes, _TEAM_SCOPES, _TEAM_RANK)
 
+    def in_team(self, principal: Principal, namespace: NamespaceRow, team: str) -> bool:
+        """Whether the principal is a member of this team, and its scopes let it be one."""
+        if self.team_role(principal, namespace) is None:
+            return False
+        query = (
+            TeamMember.select(TeamMember.id)
+            .join(Team, on=(Team.id == TeamMember.team))
+            .where((Team.organization == namespace.id) & (Team.name == team))
+            .where(TeamMember.account == principal.account_id)
+        )
+        return self._db.one(query) is not None
+
     def acts_everywhere(self, principal: Principal) -> bool:
         """A superuser with FEATURE_SUPERUSERS_FULL_ACCESS."""
         return principal.superuser and self._superusers_full

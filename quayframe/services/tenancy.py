@@ -15,6 +15,7 @@ from .activity import Activity
 from .crypto import SecretBox
 from .jobs import Jobs
 from .repositories import Repositories
+from .sessions import Sessions
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,14 @@ class Tenancy:
     """One field per noun."""
 
     ground: Ground
+    sessions: Sessions
 
 
 def build(ground: Ground) -> Tenancy:
+    s, db, accounts = ground.settings, ground.db, ground.accounts
+    assert s.SECRET_KEY is not None
+    secret = s.SECRET_KEY.get_secret_value()
     return Tenancy(
         ground=ground,
+        sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
     )

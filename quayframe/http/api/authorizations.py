@@ -1,0 +1,7 @@
+"""authorizations of the API."""
+
+from __future__ import annotations
+
+from .operation import Resource
+
+RESOURCES: tuple[type[Resource], ...] = ()
