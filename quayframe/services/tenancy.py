@@ -13,9 +13,15 @@ from .access import Access
 from .accounts import Accounts
 from .activity import Activity
 from .crypto import SecretBox
+from .invites import Invites
 from .jobs import Jobs
+from .members import Members
+from .oauth import OauthTokens
+from .organizations import Organizations
+from .prototypes import Prototypes
 from .repositories import Repositories
 from .sessions import Sessions
+from .teams import Teams
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,39 @@ class Tenancy:
 
     ground: Ground
     sessions: Sessions
+    oauth: OauthTokens
+    organizations: Organizations
+    members: Members
+    teams: Teams
+    invites: Invites
+    prototypes: Prototypes
 
 
 def build(ground: Ground) -> Tenancy:
     s, db, accounts = ground.settings, ground.db, ground.accounts
     assert s.SECRET_KEY is not None
     secret = s.SECRET_KEY.get_secret_value()
+    here = (db, ground.access, ground.activity)
+    required = s.FEATURE_MAILING and s.FEATURE_REQUIRE_TEAM_INVITE
+    invites = Invites(*here, ground.jobs, ground.box, required=required, mailing=s.FEATURE_MAILING)
     return Tenancy(
         ground=ground,
         sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
+        oauth=OauthTokens(
+            db,
+            accounts,
+            ground.box,
+            threshold_s=s.OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S,
+            recording=s.REGISTRY_STATE != "readonly",
+        ),
+        organizations=Organizations(
+            *here,
+            only_superusers=s.FEATURE_SUPERUSERS_ORG_CREATION_ONLY,
+            tag_expirations=s.TAG_EXPIRATION_OPTIONS,
+            tag_expiration_s=s.DEFAULT_TAG_EXPIRATION,
+        ),
+        members=Members(*here),
+        teams=Teams(*here, invites),
+        invites=invites,
+        prototypes=Prototypes(*here),
     )

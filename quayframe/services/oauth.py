@@ -1,0 +1,135 @@
+"""OAuth access tokens: made, found by what a client shows, listed for who granted them, taken back.
+
+Only a keyed hash of a token is stored, so a token is shown once. It acts in the name of an account,
+within its scopes, for an application; with either of them gone it is nobody's.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import string
+import uuid as uuids
+from dataclasses import dataclass
+
+from quayframe.data.db import Database, Tx
+from quayframe.data.tables import Token
+from quayframe.errors import RegistryError, Unavailable
+
+from . import scopes
+from .accounts import Account, Accounts
+from .clock import now_ms
+from .crypto import SecretBox
+from .principal import Principal
+
+log = logging.getLogger("quayframe.oauth")
+
+LIFE_S = 315_576_000
+"""Ten years of 365.25 days: of tokens that were made without an expiration."""
+LENGTH = 40
+_FORM = re.compile(r"[A-Za-z0-9]{40}").fullmatch
+_ALPHABET = string.ascii_letters + string.digits
+
+# One row for a token that is anybody's: the account in whose name it acts, and the application's owner.
+_FIND = (
+    "SELECT t.id, t.uuid, t.scope, t.expires_ms, t.last_accessed_ms, a.enabled, n.enabled,"
+    " a.id, a.uuid, a.name, a.kind, a.owner_id, a.email, a.auth_epoch, a.verified, a.created_ms"
+    " FROM token t JOIN account a ON a.id = t.account_id AND a.deleted_ms IS NULL"
+    " JOIN oauth_application o ON o.id = t.application_id"
+    " JOIN account n ON n.id = o.organization_id AND n.deleted_ms IS NULL"
+    " WHERE t.lookup = ? AND t.kind = 'oauth'"
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A token that has just been made; `token` is shown now or never."""
+
+    uuid: str
+    token: str
+
+
+class OauthTokens:
+    """:param threshold_s: OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S.
+    :param recording: whether uses are recorded; not while the registry is read-only.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        accounts: Accounts,
+        box: SecretBox,
+        *,
+        threshold_s: int = 60,
+        recording: bool = True,
+    ) -> None:
+        self._db = db
+        self._accounts = accounts
+        self._box = box
+        self._threshold_ms = threshold_s * 1000
+        self._recording = recording
+
+    def principal(self, token: str, ip: str | None) -> Principal | None:
+        """Who acts with this token, within its scopes; None for a token that is nobody's (unknown,
+        expired, of a disabled or deleted account, of an application that is gone)."""
+        if _FORM(token) is None:
+            return None
+        row = self._db.sql_one(_FIND, (self._box.lookup(token),))
+        if row is None:
+            return None
+        ident, uuid, scope, expires, accessed, enabled, owner_enabled, *rest = row
+        now = now_ms()
+        if not enabled or not owner_enabled or (expires is not None and expires <= now):
+            return None
+        self.used(ident, accessed, now)
+        a_id, a_uuid, name, kind, owner, email, epoch, verified, created = rest
+        account = Account(a_id, a_uuid, name, kind, owner, email, True, epoch, bool(verified), created)
+        return self._accounts.principal(
+            account, ip, scopes=scopes.effective(scope or ""), via="oauth", token=uuid
+        )
+
+    def used(self, ident: int, accessed: int | None, now: int) -> None:
+        """Notes that a token was shown, unless that was noted a short while ago. It never fails."""
+        before = now - self._threshold_ms
+        if not self._recording or (accessed is not None and accessed > before):
+            return
+        stale = Token.last_accessed_ms.is_null() | (Token.last_accessed_ms <= before)
+        change = Token.update(last_accessed_ms=now).where((Token.id == ident) & stale)
+        try:
+            self._db.write(lambda tx: tx.run(change))
+        except (Unavailable, RegistryError) as error:
+            log.warning("the use of a token could not be noted: %s", error)
+
+    def add(
+        self,
+        tx: Tx,
+        *,
+        account_id: int,
+        application_id: int,
+        scope: str,
+        title: str,
+        creator_id: int | None = None,
+        life_s: float = LIFE_S,
+    ) -> Made:
+        """Makes a token in the transaction of the act that wants it.
+
+        :param scope: a scope string whose scopes are known.
+        :param creator_id: who made it, where that is not the account in whose name it acts.
+        """
+        made = Made(str(uuids.uuid4()), "".join(secrets.choice(_ALPHABET) for _ in range(LENGTH)))
+        now = now_ms()
+        tx.insert(
+            Token,
+            uuid=made.uuid,
+            kind="oauth",
+            account=account_id,
+            application=application_id,
+            creator=creator_id,
+            title=title[:255],
+            scope=scope,
+            lookup=self._box.lookup(made.token),
+            created_ms=now,
+            expires_ms=now + int(life_s * 1000),
+        )
+        return made
