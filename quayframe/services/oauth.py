@@ -33,11 +33,11 @@ _ALPHABET = string.ascii_letters + string.digits
 
 # One row for a token that is anybody's: the account in whose name it acts, and the application's owner.
 _FIND = (
-    "SELECT t.id, t.uuid, t.scope, t.expires_ms, t.last_accessed_ms, a.enabled, n.enabled,"
+    "SELECT t.id, t.uuid, t.scope, t.expires_ms, t.last_accessed_ms, t.application_id, n.enabled, a.enabled,"
     " a.id, a.uuid, a.name, a.kind, a.owner_id, a.email, a.auth_epoch, a.verified, a.created_ms"
     " FROM token t JOIN account a ON a.id = t.account_id AND a.deleted_ms IS NULL"
-    " JOIN oauth_application o ON o.id = t.application_id"
-    " JOIN account n ON n.id = o.organization_id AND n.deleted_ms IS NULL"
+    " LEFT JOIN oauth_application o ON o.id = t.application_id"
+    " LEFT JOIN account n ON n.id = o.organization_id AND n.deleted_ms IS NULL"
     " WHERE t.lookup = ? AND t.kind = 'oauth'"
 )
 
@@ -72,15 +72,17 @@ class OauthTokens:
 
     def principal(self, token: str, ip: str | None) -> Principal | None:
         """Who acts with this token, within its scopes; None for a token that is nobody's (unknown,
-        expired, of a disabled or deleted account, of an application that is gone)."""
+        expired, of a disabled or deleted account, of an application that is gone with its owner)."""
         if _FORM(token) is None:
             return None
         row = self._db.sql_one(_FIND, (self._box.lookup(token),))
         if row is None:
             return None
-        ident, uuid, scope, expires, accessed, enabled, owner_enabled, *rest = row
+        ident, uuid, scope, expires, accessed, application, owner_enabled, enabled, *rest = row
         now = now_ms()
-        if not enabled or not owner_enabled or (expires is not None and expires <= now):
+        if not enabled or (expires is not None and expires <= now):
+            return None
+        if application is not None and not owner_enabled:
             return None
         self.used(ident, accessed, now)
         a_id, a_uuid, name, kind, owner, email, epoch, verified, created = rest
