@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 
@@ -84,6 +84,115 @@ class CreateRepo(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OrgCreate(Event):
+    email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgDelete(Event):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgChangeEmail(Event):
+    email: str
+    old_email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgChangeInvoicing(Event):
+    invoice_email: bool | None = None
+    invoice_email_address: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgChangeTagExpiration(Event):
+    tag_expiration: int
+    """Seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgCreateTeam(Event):
+    team: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgDeleteTeam(Event):
+    team: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgSetTeamRole(Event):
+    team: str
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgSetTeamDescription(Event):
+    team: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgAddTeamMember(Event):
+    member: str
+    team: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgRemoveTeamMember(Event):
+    member: str
+    team: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgInviteTeamMember(Event):
+    team: str
+    user: str | None = None
+    member: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgDeleteTeamMemberInvite(Event):
+    team: str
+    user: str | None = None
+    member: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgTeamMemberInviteAccepted(Event):
+    member: str
+    team: str
+    inviter: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgTeamMemberInviteDeclined(Event):
+    member: str
+    team: str
+    inviter: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatePrototypePermission(Event):
+    """`username` is who made the entry; one of the delegates is set."""
+
+    prototypeid: str
+    role: str
+    username: str | None = None
+    activating_username: str | None = None
+    delegate_user: str | None = None
+    delegate_team: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModifyPrototypePermission(CreatePrototypePermission):
+    original_role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletePrototypePermission(CreatePrototypePermission):
     pass
 
 
@@ -110,8 +219,11 @@ class UserEnable(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CreateRobot(Event):
+    """`robot` is the short name, here and below."""
+
     robot: str
-    description: str = ""
+    description: str | None = None
+    unstructured_metadata: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +237,29 @@ class DeleteRobot(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CreateRobotFederation(Event):
+    robot: str
+    config: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteRobotFederation(Event):
+    robot: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChangeRepoPermission(Event):
-    username: str
+    """One of `username` and `team` is set, here and below."""
+
+    username: str | None = None
+    team: str | None = None
     role: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteRepoPermission(Event):
-    username: str
+    username: str | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +270,35 @@ class ChangeRepoVisibility(Event):
 @dataclass(frozen=True, kw_only=True)
 class DeleteRepo(Event):
     pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetRepoDescription(Event):
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRepoTrust(Event):
+    trust_enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRepoState(Event):
+    state_changed: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgChangeName(Event):
+    old_name: str
+    new_name: str
+    superuser: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeOwnership(Event):
+    entity_id: int
+    was_user: bool
+    superuser: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +314,38 @@ class LoginFailure(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceKeyCreate(Event):
+class _ServiceKey:
+    """`expiration_date` in seconds since the epoch; None = never."""
+
     kid: str
     service: str
-    extra: dict[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    expiration_date: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceKeyCreate(_ServiceKey, Event):
+    preshared: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceKeyApprove(_ServiceKey, Event):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceKeyModify(_ServiceKey, Event):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceKeyExtend(_ServiceKey, Event):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceKeyDelete(_ServiceKey, Event):
+    pass
 
 
 def subclasses() -> dict[str, type[Event]]:
