@@ -34,6 +34,10 @@ def at_most(limit: float) -> Callable[[float, float | None, float | None], bool 
     return lambda ours, _v3, _best: ours <= limit
 
 
+def at_least(limit: float) -> Callable[[float, float | None, float | None], bool | None]:
+    return lambda ours, _v3, _best: ours >= limit
+
+
 class Results:
     """Samples by line and subject."""
 
