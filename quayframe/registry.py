@@ -38,6 +38,7 @@ from quayframe.services.manifests import Manifests
 from quayframe.services.passwords import PasswordChecker
 from quayframe.services.referrers import Referrers
 from quayframe.services.repositories import Repositories
+from quayframe.services.robots import Robots
 from quayframe.services.storage import Storage
 from quayframe.services.tags import Tags
 from quayframe.services.tenancy import Ground, Tenancy
@@ -213,7 +214,7 @@ def _wire(
     activity = Activity(db, s.DISABLED_FOR_AUDIT_LOGS)
     assert s.DATABASE_SECRET_KEY is not None
     box = SecretBox(s.DATABASE_SECRET_KEY.get_secret_value())
-    accounts = _accounts(s, db, activity, box, processes)
+    accounts = _accounts(s, db, activity, processes)
     access = _access(s, db)
     keys = _keys(s, db, data_dir)
     gate = _gate(s, db)
@@ -232,7 +233,8 @@ def _wire(
     uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
     tags = Tags(db, activity, check)
     jobs = Jobs(db)
-    ground = Ground(s, db, accounts, access, activity, repositories, jobs, box, check)
+    people = tenancy.build(Ground(s, db, accounts, access, activity, repositories, jobs, box, check))
+    auth = _auth(manager, loaded, s.AUTHENTICATION_TYPE, accounts)
     return Registry(
         settings=s,
         loaded=loaded,
@@ -243,7 +245,7 @@ def _wire(
         activity=activity,
         keys=keys,
         tokens=_tokens(s, keys, access, accounts),
-        logins=_logins(s, db, accounts, activity, _auth(manager, loaded, s.AUTHENTICATION_TYPE, accounts)),
+        logins=_logins(s, db, accounts, people.robots, activity, auth),
         gate=gate,
         repositories=repositories,
         blobs=blobs,
@@ -254,7 +256,7 @@ def _wire(
         storage=storage,
         jobs=jobs,
         collector=Collector(db, storage, uploads, expired_key_ms=s.EXPIRED_SERVICE_KEY_TTL_SEC * 1000),
-        tenancy=tenancy.build(ground),
+        tenancy=people,
     )
 
 
@@ -262,7 +264,7 @@ def _library(s: Settings) -> str | None:
     return s.LIBRARY_NAMESPACE if s.FEATURE_LIBRARY_SUPPORT else None
 
 
-def _accounts(s: Settings, db: Database, activity: Activity, box: SecretBox, processes: int) -> Accounts:
+def _accounts(s: Settings, db: Database, activity: Activity, processes: int) -> Accounts:
     checker = PasswordChecker(max(1, (os.cpu_count() or 1) // processes))
     superusers = s.SUPER_USERS
     if not superusers and s.AUTHENTICATION_TYPE == "Database" and not s.FEATURE_USER_INITIALIZE:
@@ -271,7 +273,6 @@ def _accounts(s: Settings, db: Database, activity: Activity, box: SecretBox, pro
     return Accounts(
         db,
         activity,
-        box,
         checker,
         superusers if s.FEATURE_SUPER_USERS else (),
         s.GLOBAL_READONLY_SUPER_USERS,
@@ -312,17 +313,16 @@ def _tokens(s: Settings, keys: Keys, access: Access, accounts: Accounts) -> Toke
 
 
 def _logins(
-    s: Settings, db: Database, accounts: Accounts, activity: Activity, provider: AuthProvider
+    s: Settings, db: Database, accounts: Accounts, robots: Robots, activity: Activity, provider: AuthProvider
 ) -> Logins:
     assert s.SECRET_KEY is not None
     return Logins(
         db,
         accounts,
+        robots,
         activity,
         [provider],
         key=hmac.digest(s.SECRET_KEY.get_secret_value().encode(), b"login failures", "sha256"),
-        robots_disallowed=s.ROBOTS_DISALLOW,
-        robots_allowed=s.ROBOTS_WHITELIST,
         audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
         audit_logins=s.ACTION_LOG_AUDIT_LOGINS,
     )

@@ -131,9 +131,8 @@ class Protocol:
         return self.registry.accounts.principal(account)
 
     def robot(self, owner: Principal, short: str = "bot") -> Principal:
-        name = f"{owner.name}+{short}"
-        self.registry.accounts.create_robot(SYSTEM, name)
-        return self.registry.accounts.principal(self.registry.accounts.get(name))
+        made = self.registry.tenancy.robots.create(SYSTEM, owner.name, short)
+        return self.registry.accounts.principal(self.registry.accounts.get(made.name))
 
     def token(self, principal: Principal, *scopes: str, audience: str | None = HOST) -> str:
         return self.registry.tokens.issue(principal, audience, scopes, HOST).token

@@ -49,7 +49,7 @@ def grant(name: str, account: str, role: str, config_path: Path | None, data_dir
     """Give a user or robot a role on a repository, or take it away."""
     with opened(config_path, data_dir) as registry:
         given = None if role == "none" else role
-        registry.repositories.grant(SYSTEM, names.repository_path(name), account, given)
+        registry.tenancy.permissions.grant(SYSTEM, names.repository_path(name), account, given)
     click.echo(f"{account} has {role} on {name}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from quayframe.oci import names
+from quayframe.services import robot_credentials
 from quayframe.services.principal import SYSTEM
 
 from .common import opened, where
@@ -107,8 +108,10 @@ def robot() -> None:
 @where
 def create_robot(name: str, description: str, config_path: Path | None, data_dir: Path) -> None:
     """Make a robot and print its token."""
+    namespace, short = names.parse_robot(name)
     with opened(config_path, data_dir) as registry:
-        click.echo(registry.accounts.create_robot(SYSTEM, name, description))
+        made = registry.tenancy.robots.create(SYSTEM, namespace, short, description=description)
+        click.echo(made.token)
 
 
 @robot.command("regenerate")
@@ -116,8 +119,21 @@ def create_robot(name: str, description: str, config_path: Path | None, data_dir
 @where
 def regenerate(name: str, config_path: Path | None, data_dir: Path) -> None:
     """Give a robot a new token and print it; the old one ends."""
+    namespace, short = names.parse_robot(name)
     with opened(config_path, data_dir) as registry:
-        click.echo(registry.accounts.regenerate_robot(SYSTEM, name))
+        click.echo(registry.tenancy.robots.regenerate(SYSTEM, namespace, short).token)
+
+
+@robot.command("delete")
+@click.argument("name")
+@click.confirmation_option(prompt="Delete this robot?")
+@where
+def delete_robot(name: str, config_path: Path | None, data_dir: Path) -> None:
+    """Delete a robot; its tokens are refused at once."""
+    namespace, short = names.parse_robot(name)
+    with opened(config_path, data_dir) as registry:
+        registry.tenancy.robots.delete(SYSTEM, namespace, short)
+    click.echo(f"robot {name} deleted")
 
 
 @robot.command("list")
@@ -126,5 +142,23 @@ def regenerate(name: str, config_path: Path | None, data_dir: Path) -> None:
 def list_robots(namespace: str, config_path: Path | None, data_dir: Path) -> None:
     """List a namespace's robots."""
     with opened(config_path, data_dir) as registry:
-        for account in registry.accounts.robots(namespace):
-            click.echo(account.name)
+        for found in registry.tenancy.robots.of(SYSTEM, namespace, tokens=False):
+            click.echo(found.name)
+
+
+@robot.command("credentials")
+@click.argument("name")
+@click.argument("form", type=click.Choice(list(robot_credentials.FORMS)))
+@click.option("--server", help="The registry's host, with its port; SERVER_HOSTNAME where it is set.")
+@where
+def credentials(name: str, form: str, server: str | None, config_path: Path | None, data_dir: Path) -> None:
+    """Print a robot's credentials as a client reads them: a secret, a file, a command, a tarball."""
+    namespace, short = names.parse_robot(name)
+    with opened(config_path, data_dir) as registry:
+        host = server or registry.settings.SERVER_HOSTNAME
+        if not host:
+            raise click.UsageError("SERVER_HOSTNAME is not set: name the registry's host with --server")
+        found = registry.tenancy.robots.secret(SYSTEM, namespace, short)
+        login = robot_credentials.Login(host, found.name, found.token or "")
+        content = robot_credentials.write(form, login).content
+    click.echo(content, nl=False)

@@ -19,11 +19,10 @@ from quayframe.plugin.boundary import outside
 
 from .activity import Activity
 from .clock import now_ms
-from .crypto import SecretBox, new_token, same
 from .passwords import PasswordChecker, hash_password
 from .principal import Principal
 
-_COLUMNS = (
+ACCOUNT = (
     Row.id, Row.uuid, Row.name, Row.kind, Row.owner, Row.email, Row.enabled, Row.auth_epoch, Row.verified,
     Row.created_ms,
 )  # fmt: skip
@@ -45,7 +44,8 @@ class Account:
     created_ms: int
 
 
-def _account(row: tuple[Any, ...]) -> Account:
+def account_of(row: tuple[Any, ...]) -> Account:
+    """An Account from a row of the columns ACCOUNT."""
     ident, uid, name, kind, owner, email, enabled, epoch, verified, created = row
     return Account(ident, uid, name, kind, owner, email, bool(enabled), epoch, bool(verified), created)
 
@@ -60,14 +60,12 @@ class Accounts:
         self,
         db: Database,
         activity: Activity,
-        box: SecretBox,
         checker: PasswordChecker,
         superusers: Collection[str] = (),
         readonly_superusers: Collection[str] = (),
     ) -> None:
         self._db = db
         self._activity = activity
-        self._box = box
         self._checker = checker
         self._superusers = frozenset(superusers)
         self._readonly_superusers = frozenset(readonly_superusers)
@@ -76,8 +74,8 @@ class Accounts:
 
     def find(self, name: str) -> Account | None:
         """The account of this name."""
-        row = self._db.one(Row.select(*_COLUMNS).where((Row.name == name) & Row.deleted_ms.is_null()))
-        return _account(row) if row else None
+        row = self._db.one(Row.select(*ACCOUNT).where((Row.name == name) & Row.deleted_ms.is_null()))
+        return account_of(row) if row else None
 
     def get(self, name: str) -> Account:
         """The account of this name. Raises NotFound."""
@@ -88,13 +86,13 @@ class Accounts:
 
     def find_by_email(self, email: str) -> Account | None:
         where = (Row.email == email) & (Row.kind == "user") & Row.deleted_ms.is_null()
-        row = self._db.one(Row.select(*_COLUMNS).where(where))
-        return _account(row) if row else None
+        row = self._db.one(Row.select(*ACCOUNT).where(where))
+        return account_of(row) if row else None
 
     def users(self) -> list[Account]:
         """All users, by name."""
         where = (Row.kind == "user") & Row.deleted_ms.is_null()
-        return [_account(r) for r in self._db.rows(Row.select(*_COLUMNS).where(where).order_by(Row.name))]
+        return [account_of(r) for r in self._db.rows(Row.select(*ACCOUNT).where(where).order_by(Row.name))]
 
     def is_current(self, principal: Principal) -> bool:
         """Whether what a token says of its account is still so; nobody's always is."""
@@ -105,6 +103,15 @@ class Accounts:
 
     def any_user(self) -> bool:
         return self._db.one(Row.select(Row.id).where(Row.kind == "user").limit(1)) is not None
+
+    @property
+    def superusers(self) -> frozenset[str]:
+        """Names of the superusers, whether or not such users exist; below, of those who may read all."""
+        return self._superusers
+
+    @property
+    def readonly_superusers(self) -> frozenset[str]:
+        return self._readonly_superusers
 
     def is_superuser(self, name: str) -> bool:
         return name in self._superusers
@@ -142,11 +149,11 @@ class Accounts:
         outside("a password check")
         where = (Row.kind == "user") & Row.deleted_ms.is_null()
         by = Row.email == name_or_email if "@" in name_or_email else Row.name == name_or_email
-        row = self._db.one(Row.select(Row.password_hash, *_COLUMNS).where(where & by))
+        row = self._db.one(Row.select(Row.password_hash, *ACCOUNT).where(where & by))
         if not self._checker.check(password, row[0] if row else None):
             return False if row else None
         assert row is not None
-        return _account(row[1:])
+        return account_of(row[1:])
 
     def set_password(self, principal: Principal, name: str, password: str) -> None:
         """Changes a user's password; every token made with the old one is refused from now on."""
@@ -214,79 +221,6 @@ class Accounts:
             return tx.insert(Row, uuid=str(uuid.uuid4()), name=name, kind=kind, created_ms=now_ms(), **values)
         except peewee.IntegrityError as error:
             raise AlreadyExists(f"the name {name} is taken") from error
-
-    # -- robots -------------------------------------------------------------------------------
-
-    def create_robot(self, principal: Principal, name: str, description: str = "") -> str:
-        """Makes the robot `<namespace>+<short>` and returns its token (64 characters)."""
-        namespace, _ = names.parse_robot(name)
-        owner = self.get(namespace)
-        _self_or_superuser(principal, owner)
-        if len(description) > 255:
-            raise InvalidRequest("a robot's description has at most 255 characters")
-        token = new_token(64)
-        event = events.CreateRobot(
-            namespace=namespace, performer=principal.performer, robot=name, description=description
-        )
-
-        def work(tx: Tx) -> None:
-            self._insert(
-                tx,
-                name,
-                "robot",
-                owner=owner.id,
-                robot_token=self._box.encrypt(token),
-                description=description,
-            )
-            self._activity.record(tx, event, namespace_id=owner.id, performer_id=principal.account_id)
-
-        self._db.write(work)
-        return token
-
-    def regenerate_robot(self, principal: Principal, name: str) -> str:
-        """Gives a robot a new token; the old one, and all made with it, is refused from now on."""
-        robot = self._robot(principal, name)
-        token = new_token(64)
-        event = events.RegenerateRobotToken(
-            namespace=name.partition("+")[0], performer=principal.performer, robot=name
-        )
-
-        def work(tx: Tx) -> None:
-            tx.run(
-                Row.update(robot_token=self._box.encrypt(token), auth_epoch=Row.auth_epoch + 1).where(
-                    Row.id == robot.id
-                )
-            )
-            self._activity.record(tx, event, namespace_id=robot.owner_id, performer_id=principal.account_id)
-
-        self._db.write(work)
-        return token
-
-    def robots(self, namespace: str) -> list[Account]:
-        owner = self.get(namespace)
-        where = (Row.owner == owner.id) & (Row.kind == "robot") & Row.deleted_ms.is_null()
-        return [_account(r) for r in self._db.rows(Row.select(*_COLUMNS).where(where).order_by(Row.name))]
-
-    def check_robot(self, name: str, token: str) -> Account | None:
-        """The robot of this name when `token` is its token and its owner is enabled."""
-        owner = Row.alias("namespace")
-        row = self._db.one(
-            Row.select(Row.robot_token, owner.enabled, *_COLUMNS)
-            .join(owner, on=(owner.id == Row.owner))
-            .where((Row.name == name) & (Row.kind == "robot") & Row.deleted_ms.is_null())
-        )
-        if row is None or not row[0]:
-            return None
-        if not same(self._box.decrypt(row[0]) or "", token) or not token:
-            return None
-        return _account(row[2:]) if row[1] else None
-
-    def _robot(self, principal: Principal, name: str) -> Account:
-        robot = self.get(name)
-        if robot.kind != "robot":
-            raise NotFound(f"there is no robot {name}")
-        _self_or_superuser(principal, self.get(name.partition("+")[0]))
-        return robot
 
     # -- switching off ------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from quayframe import events
@@ -21,6 +21,7 @@ from .accounts import Account, Accounts
 from .activity import Activity
 from .clock import now_ms
 from .principal import Principal
+from .robots import Robots
 
 log = logging.getLogger("quayframe.logins")
 
@@ -42,22 +43,20 @@ class Logins:
         self,
         db: Database,
         accounts: Accounts,
+        robots: Robots,
         activity: Activity,
         providers: Sequence[AuthProvider],
         *,
         key: bytes,
-        robots_disallowed: bool = False,
-        robots_allowed: Collection[str] = (),
         audit_failures: bool = False,
         audit_logins: bool = True,
     ) -> None:
         self._db = db
         self._accounts = accounts
+        self._robots = robots
         self._activity = activity
         self._providers = providers
         self._key = key
-        self._robots_disallowed = robots_disallowed
-        self._robots_allowed = frozenset(robots_allowed)
         self._audit_failures = audit_failures
         self._audit_logins = audit_logins
 
@@ -101,9 +100,9 @@ class Logins:
 
     def _robot(self, name: str, token: str) -> tuple[Account | None, str]:
         reason = f"Could not find robot with username: {name} and supplied password."
-        if self._robots_disallowed and name not in self._robots_allowed:
+        if not self._robots.allowed(name):
             return None, "Robot accounts are switched off by this registry's operator"
-        return self._accounts.check_robot(name, token), reason
+        return self._robots.check(name, token), reason
 
     def _user(self, username: str, password: str) -> tuple[Account | None, str]:
         for provider in self._providers:

@@ -13,13 +13,16 @@ from .access import Access
 from .accounts import Accounts
 from .activity import Activity
 from .crypto import SecretBox
+from .effective import Effective
 from .invites import Invites
 from .jobs import Jobs
 from .members import Members
 from .oauth import OauthTokens
 from .organizations import Organizations
+from .permissions import Permissions
 from .prototypes import Prototypes
 from .repositories import Repositories
+from .robots import Robots
 from .sessions import Sessions
 from .teams import Teams
 
@@ -45,6 +48,9 @@ class Tenancy:
 
     ground: Ground
     sessions: Sessions
+    robots: Robots
+    permissions: Permissions
+    effective: Effective
     oauth: OauthTokens
     organizations: Organizations
     members: Members
@@ -60,9 +66,13 @@ def build(ground: Ground) -> Tenancy:
     here = (db, ground.access, ground.activity)
     required = s.FEATURE_MAILING and s.FEATURE_REQUIRE_TEAM_INVITE
     invites = Invites(*here, ground.jobs, ground.box, required=required, mailing=s.FEATURE_MAILING)
+    robots = _robots(ground)
     return Tenancy(
         ground=ground,
         sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
+        robots=robots,
+        permissions=Permissions(*here, ground.check),
+        effective=Effective(db, accounts, ground.access, robots.allowed),
         oauth=OauthTokens(
             db,
             accounts,
@@ -80,4 +90,19 @@ def build(ground: Ground) -> Tenancy:
         teams=Teams(*here, invites),
         invites=invites,
         prototypes=Prototypes(*here),
+    )
+
+
+def _robots(ground: Ground) -> Robots:
+    s = ground.settings
+    return Robots(
+        ground.db,
+        ground.access,
+        ground.activity,
+        ground.box,
+        ground.check,
+        disallowed=s.ROBOTS_DISALLOW,
+        spared=s.ROBOTS_WHITELIST,
+        note_access=s.FEATURE_USER_LAST_ACCESSED and s.REGISTRY_STATE != "readonly",
+        threshold_s=s.LAST_ACCESSED_UPDATE_THRESHOLD_S,
     )

@@ -119,10 +119,10 @@ def test_revocation_is_seen_on_the_next_request(protocol: Protocol) -> None:
     repo = protocol.repo()
     repo.image("v1")
     user = protocol.user()
-    protocol.registry.repositories.grant(SYSTEM, repo.path, user.name, "write")
+    protocol.registry.tenancy.permissions.grant(SYSTEM, repo.path, user.name, "write")
     session = Repo(protocol.as_(user, repo.scope), repo.name, repo.base)
     assert session.get("manifests/v1").status_code == 200
-    protocol.registry.repositories.grant(SYSTEM, repo.path, user.name, "read")
+    protocol.registry.tenancy.permissions.grant(SYSTEM, repo.path, user.name, "read")
     assert session.get("manifests/v1").status_code == 401
     assert repo.owner is not None
     later = repo.with_(protocol.as_(repo.owner, repo.scope))

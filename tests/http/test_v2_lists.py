@@ -118,7 +118,7 @@ def test_the_catalog_lists_what_one_may_see(protocol: Protocol) -> None:
     protocol.repo(other).begin()
     shared = protocol.repo(owner, "shared")
     shared.begin()
-    protocol.registry.repositories.grant(SYSTEM, shared.path, reader.name, "read")
+    protocol.registry.tenancy.permissions.grant(SYSTEM, shared.path, reader.name, "read")
 
     assert catalog(protocol.as_(owner)) == [*mine, shared.name]
     assert catalog(protocol.as_(owner), "?n=1") == [*mine, shared.name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import bcrypt
@@ -68,7 +69,7 @@ def test_a_user_logs_in_by_name_or_by_email(protocol: Protocol) -> None:
 
 
 def test_a_robot_logs_in_by_its_token(protocol: Protocol, user: str) -> None:
-    token = protocol.registry.accounts.create_robot(SYSTEM, f"{user}+ci")
+    token = protocol.registry.tenancy.robots.create(SYSTEM, user, "ci").token or ""
 
     assert login(protocol, f"{user}+ci", token).status_code == 200
     answer = login(protocol, f"{user}+ci", token[:-1])
@@ -240,15 +241,20 @@ def test_too_many_passwords_at_once_are_told_to_come_back(
     assert max(most) <= checker._turn._initial_value  # type: ignore[attr-defined]
 
 
-def test_robots_may_be_switched_off_but_for_some(make_protocol: Callable[..., Protocol]) -> None:
-    protocol = make_protocol(ROBOTS_DISALLOW=True, ROBOTS_WHITELIST=["owner+good"])
-    protocol.user("owner")
+def test_robots_may_be_switched_off_but_for_some(
+    make_protocol: Callable[..., Protocol], tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path}/shared.db"
+    before = make_protocol(DB_URI=uri)
+    before.user("owner")
     tokens = {
-        name: protocol.registry.accounts.create_robot(SYSTEM, name) for name in ("owner+good", "owner+bad")
+        short: before.registry.tenancy.robots.create(SYSTEM, "owner", short).token or ""
+        for short in ("good", "bad")
     }
+    protocol = make_protocol(DB_URI=uri, ROBOTS_DISALLOW=True, ROBOTS_WHITELIST=["owner+good"])
 
-    assert login(protocol, "owner+good", tokens["owner+good"]).status_code == 200
-    assert login(protocol, "owner+bad", tokens["owner+bad"]).status_code == 401
+    assert login(protocol, "owner+good", tokens["good"]).status_code == 200
+    assert login(protocol, "owner+bad", tokens["bad"]).status_code == 401
 
 
 def test_a_log_in_is_in_the_log(protocol: Protocol, user: str) -> None:

@@ -67,7 +67,7 @@ def test_a_blob_is_mounted_for_a_reader(protocol: Protocol, repo: Repo) -> None:
     reader = protocol.user()
     target = protocol.repo(reader)
     assert mount(target, digest, None).status_code == 202
-    protocol.registry.repositories.grant(SYSTEM, repo.path, reader.name, "read")
+    protocol.registry.tenancy.permissions.grant(SYSTEM, repo.path, reader.name, "read")
 
     assert mount(target, digest, None).status_code == 201
 

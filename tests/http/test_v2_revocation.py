@@ -13,6 +13,7 @@ import requests
 from protocol import HOST, Protocol, Repo, code
 
 from quayframe.data import tables
+from quayframe.oci import names
 from quayframe.services.principal import SYSTEM, Principal
 
 
@@ -72,7 +73,7 @@ def image(pair: tuple[Protocol, Protocol]) -> Repo:
 
 def test_a_disabled_users_token_is_refused(pair: tuple[Protocol, Protocol], image: Repo) -> None:
     user = pair[0].user()
-    pair[0].registry.repositories.grant(SYSTEM, image.path, user.name, "write")
+    pair[0].registry.tenancy.permissions.grant(SYSTEM, image.path, user.name, "write")
     token = everywhere(pair, image, user)
     pair[0].registry.accounts.set_enabled(SYSTEM, user.name, False)
 
@@ -91,7 +92,7 @@ def test_a_token_made_before_a_new_password_is_refused(pair: tuple[Protocol, Pro
 
 def test_a_disabled_namespace_serves_nobody(pair: tuple[Protocol, Protocol], image: Repo) -> None:
     other = pair[0].user()
-    pair[0].registry.repositories.grant(SYSTEM, image.path, other.name, "write")
+    pair[0].registry.tenancy.permissions.grant(SYSTEM, image.path, other.name, "write")
     token = everywhere(pair, image, other)
     assert image.owner is not None
     pair[0].registry.accounts.set_enabled(SYSTEM, image.owner.name, False)
@@ -102,9 +103,9 @@ def test_a_disabled_namespace_serves_nobody(pair: tuple[Protocol, Protocol], ima
 def test_a_regenerated_robots_token_is_refused(pair: tuple[Protocol, Protocol], image: Repo) -> None:
     assert image.owner is not None
     robot = pair[0].robot(image.owner)
-    pair[0].registry.repositories.grant(SYSTEM, image.path, robot.name, "write")
+    pair[0].registry.tenancy.permissions.grant(SYSTEM, image.path, robot.name, "write")
     token = everywhere(pair, image, robot)
-    pair[0].registry.accounts.regenerate_robot(SYSTEM, robot.name)
+    pair[0].registry.tenancy.robots.regenerate(SYSTEM, *names.parse_robot(robot.name))
 
     assert token.refused()
     again = pair[0].registry.accounts.principal(pair[0].registry.accounts.get(robot.name))
@@ -117,7 +118,7 @@ def test_a_robot_of_a_disabled_owner_is_refused(pair: tuple[Protocol, Protocol],
     pair[0].public(image)
     mine = pair[0].repo(owner)
     mine.image("v1")
-    pair[0].registry.repositories.grant(SYSTEM, mine.path, robot.name, "write")
+    pair[0].registry.tenancy.permissions.grant(SYSTEM, mine.path, robot.name, "write")
     token = Everywhere(pair, image, pair[0].token(robot, mine.scope))
     assert token.statuses() == [200, 200]
     pair[0].registry.accounts.set_enabled(SYSTEM, owner.name, False)
@@ -131,7 +132,7 @@ def test_the_token_of_a_deleted_repository_does_not_open_one_of_the_same_name(
 ) -> None:
     assert image.owner is not None
     user = pair[0].user()
-    pair[0].registry.repositories.grant(SYSTEM, image.path, user.name, "write")
+    pair[0].registry.tenancy.permissions.grant(SYSTEM, image.path, user.name, "write")
     token, own = everywhere(pair, image, user), everywhere(pair, image, image.owner)
     pair[0].registry.repositories.delete(SYSTEM, image.path)
     assert [token.statuses(), own.statuses()] == [[401, 401]] * 2
@@ -170,7 +171,7 @@ def test_a_token_from_before_the_repository_fits_only_ones_own(pair: tuple[Proto
 
 def test_a_lowered_role_is_felt_at_once(pair: tuple[Protocol, Protocol], image: Repo) -> None:
     user = pair[0].user()
-    grant = pair[0].registry.repositories.grant
+    grant = pair[0].registry.tenancy.permissions.grant
     grant(SYSTEM, image.path, user.name, "write")
     token = everywhere(pair, image, user)
     grant(SYSTEM, image.path, user.name, "read")

@@ -244,7 +244,7 @@ def granted(protocol: Protocol, principal: Any, *scopes: str) -> list[list[str]]
 
 def test_actions_are_reduced_to_what_is_allowed_and_never_widened(protocol: Protocol, image: Repo) -> None:
     name, stranger, reader = image.name, protocol.user(), protocol.user()
-    protocol.registry.repositories.grant(SYSTEM, image.path, reader.name, "read")
+    protocol.registry.tenancy.permissions.grant(SYSTEM, image.path, reader.name, "read")
     everything = f"repository:{name}:*,pull,push"
 
     assert granted(protocol, image.owner, everything) == [["push", "pull", "*"]]
@@ -258,7 +258,7 @@ def test_actions_are_reduced_to_what_is_allowed_and_never_widened(protocol: Prot
                                                ("admin", ["push", "pull", "*"])])  # fmt: skip
 def test_each_role_gives_its_actions(protocol: Protocol, image: Repo, role: str, actions: list[str]) -> None:
     user = protocol.user()
-    protocol.registry.repositories.grant(SYSTEM, image.path, user.name, role)
+    protocol.registry.tenancy.permissions.grant(SYSTEM, image.path, user.name, role)
 
     assert granted(protocol, user, f"repository:{image.name}:push,pull,*") == [actions]
 
