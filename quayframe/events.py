@@ -302,6 +302,55 @@ class TakeOwnership(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CreateApplication(Event):
+    application_name: str
+    client_id: str
+
+
+class UpdateApplication(CreateApplication): ...
+
+
+class DeleteApplication(CreateApplication): ...
+
+
+class ResetApplicationClientSecret(CreateApplication): ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevokeOauthApiToken(CreateApplication):
+    oauth_token_uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateOauthApiToken(RevokeOauthApiToken):
+    scope: str
+    token_display_name: str
+    auth_method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OauthTokenRevoked(Event):
+    assigned_user: str
+    application: str
+    client_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OauthTokenAssigned(OauthTokenRevoked):
+    assigning_user: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateAppSpecificToken(Event):
+    app_specific_token_title: str
+    app_specific_token: str
+    """Its uuid."""
+
+
+class RevokeAppSpecificToken(CreateAppSpecificToken): ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoginSuccess(Event):
     username: str
     via: str = "password"

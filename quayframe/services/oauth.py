@@ -6,7 +6,6 @@ within its scopes, for an application; with either of them gone it is nobody's.
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import string
@@ -15,15 +14,13 @@ from dataclasses import dataclass
 
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Token
-from quayframe.errors import RegistryError, Unavailable
 
 from . import scopes
 from .accounts import Account, Accounts
 from .clock import now_ms
 from .crypto import SecretBox
 from .principal import Principal
-
-log = logging.getLogger("quayframe.oauth")
+from .token_uses import TokenUses
 
 LIFE_S = 315_576_000
 """Ten years of 365.25 days: of tokens that were made without an expiration."""
@@ -51,24 +48,13 @@ class Made:
 
 
 class OauthTokens:
-    """:param threshold_s: OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S.
-    :param recording: whether uses are recorded; not while the registry is read-only.
-    """
+    """What becomes of a token that a client shows, and where tokens come from."""
 
-    def __init__(
-        self,
-        db: Database,
-        accounts: Accounts,
-        box: SecretBox,
-        *,
-        threshold_s: int = 60,
-        recording: bool = True,
-    ) -> None:
+    def __init__(self, db: Database, accounts: Accounts, box: SecretBox, uses: TokenUses) -> None:
         self._db = db
         self._accounts = accounts
         self._box = box
-        self._threshold_ms = threshold_s * 1000
-        self._recording = recording
+        self._uses = uses
 
     def principal(self, token: str, ip: str | None) -> Principal | None:
         """Who acts with this token, within its scopes; None for a token that is nobody's (unknown,
@@ -79,29 +65,16 @@ class OauthTokens:
         if row is None:
             return None
         ident, uuid, scope, expires, accessed, application, owner_enabled, enabled, *rest = row
-        now = now_ms()
-        if not enabled or (expires is not None and expires <= now):
+        if not enabled or (expires is not None and expires <= now_ms()):
             return None
         if application is not None and not owner_enabled:
             return None
-        self.used(ident, accessed, now)
+        self._uses.note(ident, accessed)
         a_id, a_uuid, name, kind, owner, email, epoch, verified, created = rest
         account = Account(a_id, a_uuid, name, kind, owner, email, True, epoch, bool(verified), created)
         return self._accounts.principal(
             account, ip, scopes=scopes.effective(scope or ""), via="oauth", token=uuid
         )
-
-    def used(self, ident: int, accessed: int | None, now: int) -> None:
-        """Notes that a token was shown, unless that was noted a short while ago. It never fails."""
-        before = now - self._threshold_ms
-        if not self._recording or (accessed is not None and accessed > before):
-            return
-        stale = Token.last_accessed_ms.is_null() | (Token.last_accessed_ms <= before)
-        change = Token.update(last_accessed_ms=now).where((Token.id == ident) & stale)
-        try:
-            self._db.write(lambda tx: tx.run(change))
-        except (Unavailable, RegistryError) as error:
-            log.warning("the use of a token could not be noted: %s", error)
 
     def add(
         self,

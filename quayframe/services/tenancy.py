@@ -16,6 +16,7 @@ from .crypto import SecretBox
 from .effective import Effective
 from .invites import Invites
 from .jobs import Jobs
+from .mail import Mail, MailOptions
 from .members import Members
 from .oauth import OauthTokens
 from .organizations import Organizations
@@ -25,6 +26,7 @@ from .repositories import Repositories
 from .robots import Robots
 from .sessions import Sessions
 from .teams import Teams
+from .token_uses import TokenUses
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Tenancy:
 
     ground: Ground
     sessions: Sessions
+    mail: Mail
     robots: Robots
     permissions: Permissions
     effective: Effective
@@ -67,19 +70,16 @@ def build(ground: Ground) -> Tenancy:
     required = s.FEATURE_MAILING and s.FEATURE_REQUIRE_TEAM_INVITE
     invites = Invites(*here, ground.jobs, ground.box, required=required, mailing=s.FEATURE_MAILING)
     robots = _robots(ground)
+    threshold_s = s.OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S
+    uses = TokenUses(db, threshold_s=threshold_s, recording=s.REGISTRY_STATE != "readonly")
     return Tenancy(
         ground=ground,
         sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
+        mail=_mail(ground),
         robots=robots,
         permissions=Permissions(*here, ground.check),
         effective=Effective(db, accounts, ground.access, robots.allowed),
-        oauth=OauthTokens(
-            db,
-            accounts,
-            ground.box,
-            threshold_s=s.OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S,
-            recording=s.REGISTRY_STATE != "readonly",
-        ),
+        oauth=OauthTokens(db, accounts, ground.box, uses),
         organizations=Organizations(
             *here,
             only_superusers=s.FEATURE_SUPERUSERS_ORG_CREATION_ONLY,
@@ -106,3 +106,19 @@ def _robots(ground: Ground) -> Robots:
         note_access=s.FEATURE_USER_LAST_ACCESSED and s.REGISTRY_STATE != "readonly",
         threshold_s=s.LAST_ACCESSED_UPDATE_THRESHOLD_S,
     )
+
+
+def _mail(ground: Ground) -> Mail:
+    s = ground.settings
+    options = MailOptions(
+        server=s.MAIL_SERVER,
+        port=s.MAIL_PORT,
+        use_tls=s.MAIL_USE_TLS,
+        username=s.MAIL_USERNAME,
+        password=s.MAIL_PASSWORD.get_secret_value() if s.MAIL_PASSWORD else None,
+        sender=s.MAIL_DEFAULT_SENDER,
+        title=s.REGISTRY_TITLE,
+        base=f"{s.PREFERRED_URL_SCHEME}://{s.SERVER_HOSTNAME}" if s.SERVER_HOSTNAME else "",
+        sends=not s.TESTING,
+    )
+    return Mail(ground.jobs, ground.box, options, on=s.FEATURE_MAILING)

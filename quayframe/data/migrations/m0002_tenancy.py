@@ -28,9 +28,12 @@ def _columns(s: Schema) -> None:
             s.column(table, name, spec)
     s.index("account", "kind")
     s.index("account", "owner_id")
+    s.index("token", "uuid", unique=True)
     s.index("token", "application_id")
     s.index("permission", "team_id")
     s.index("team_member", "team_id")
+    # A namespace's list, page by page in the order of making.
+    s.index("repository", "namespace_id", "id")
 
 
 def _people(s: Schema) -> None:
