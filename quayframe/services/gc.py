@@ -11,6 +11,7 @@ from typing import Any
 
 from quayframe.data.db import Database
 from quayframe.data.tables import LoginFailure, ManifestHold, ServiceKey, Trash
+from quayframe.data.tenancy import Confirmation, EndedSession
 from quayframe.errors import RegistryError
 from quayframe.plugin.storage import ObjectNotFound, StorageError
 
@@ -36,7 +37,8 @@ class Collector:
 
     def sweep(self, idle_ms: int = UPLOAD_IDLE_MS) -> dict[str, int]:
         """Ends uploads that nobody touched for `idle_ms`, empties the trash that is due, takes away
-        expired keys and holds. Returns how many of each: uploads, leftovers, objects."""
+        what has expired: keys, holds, codes of mails, ended sessions. Returns how many of each: uploads,
+        leftovers, objects."""
         before = now_ms() - idle_ms
         uploads = 0
         while done := self._uploads.sweep(before):
@@ -84,6 +86,8 @@ class Collector:
         self._run(failures)
         self._run(keys)
         self._run(holds)
+        self._run(Confirmation.delete().where(Confirmation.expires_ms < now))
+        self._run(EndedSession.delete().where(EndedSession.expires_ms < now))
 
     def _run(self, query: Any) -> None:
         self._db.write(lambda tx: tx.run(query))

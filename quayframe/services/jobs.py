@@ -20,6 +20,10 @@ log = logging.getLogger("quayframe.jobs")
 Handler = Callable[[dict[str, Any]], object]
 
 
+class Hopeless(Exception):
+    """Raised by a handler: trying again cannot help, so the job is a dead letter at once."""
+
+
 @dataclass(frozen=True)
 class Claimed:
     """A job in this process's hands until `lease_until_ms`; `lease` proves it."""
@@ -110,14 +114,15 @@ class Jobs:
         """The work is done: the row goes. False when the lease was lost (then it may run again)."""
         return bool(self._db.write(lambda tx: tx.run(_mine(job, Job.delete()))))
 
-    def fail(self, job: Claimed, error: str) -> None:
-        """Puts the job off with back-off; after its last attempt it stays as a dead letter."""
+    def fail(self, job: Claimed, error: str, *, hopeless: bool = False) -> None:
+        """Puts the job off with back-off; after its last attempt, or when it is hopeless, it stays as a
+        dead letter."""
         wait = min(3600, 2**job.attempts) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
         change = Job.update(
             lease=None,
             lease_until_ms=None,
             error=error[:2000],
-            dead=int(job.attempts >= job.max_attempts),
+            dead=int(hopeless or job.attempts >= job.max_attempts),
             due_ms=now_ms() + int(wait * 1000),
         )
         self._db.write(lambda tx: tx.run(_mine(job, change)))
@@ -145,6 +150,9 @@ class Jobs:
             return False
         try:
             handlers[job.kind](job.payload)
+        except Hopeless as error:
+            log.error("job %s %d cannot be done: %s", job.kind, job.id, error)
+            self.fail(job, str(error), hopeless=True)
         except Exception as error:
             log.exception("job %s %d failed (attempt %d)", job.kind, job.id, job.attempts)
             self.fail(job, f"{type(error).__name__}: {error}")

@@ -34,8 +34,11 @@ class Worker:
 
     def kinds(self) -> dict[str, Handler]:
         """From job kind to what does it."""
-        collector = self._registry.collector
-        return {"sweep": lambda payload: collector.sweep(int(payload.get("idle_ms", 0)))}
+        registry = self._registry
+        return {
+            "sweep": lambda payload: registry.collector.sweep(int(payload.get("idle_ms", 0))),
+            "mail": registry.tenancy.mail.deliver,
+        }
 
     def stop(self) -> None:
         self._stop.set()
