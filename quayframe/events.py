@@ -199,7 +199,51 @@ class DeletePrototypePermission(CreatePrototypePermission):
 @dataclass(frozen=True, kw_only=True)
 class UserCreate(Event):
     username: str
+    email: str | None = None
     superuser: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserDelete(Event):
+    username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserChangeEmail(Event):
+    email: str
+    old_email: str | None = None
+    superuser: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserChangeName(Event):
+    old_username: str
+
+
+class UserChangeInvoicing(OrgChangeInvoicing): ...
+
+
+class UserChangeTagExpiration(OrgChangeTagExpiration): ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserChangeMetadata(Event):
+    given_name: str | None = None
+    family_name: str | None = None
+    company: str | None = None
+    location: str | None = None
+
+
+class UserGenerateClientKey(Event): ...
+
+
+class AccountChangePassword(Event): ...
+
+
+class AccountConvert(Event): ...
+
+
+class LogoutSuccess(Event): ...
 
 
 @dataclass(frozen=True, kw_only=True)
