@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
+
+import peewee
 
 from quayframe.data.db import Database
 from quayframe.data.tables import Account, Permission, Repository, Team, TeamMember
@@ -14,6 +17,8 @@ _RANK = {"read": 1, "write": 2, "admin": 3}
 _TEAM_RANK = {"member": 1, "creator": 2, "admin": 3}
 _REPOSITORY_SCOPES = {"repo:read": "read", "repo:write": "write", "repo:admin": "admin"}
 _TEAM_SCOPES = {"repo:create": "creator", "org:admin": "admin"}
+EVERY: Any = peewee.SQL("1 = 1")
+NONE: Any = peewee.SQL("1 = 0")
 
 
 @dataclass(frozen=True)
@@ -167,40 +172,46 @@ class Access:
     def may_create_organization(self, principal: Principal) -> bool:
         return principal.kind == "user" and not self.is_restricted(principal)
 
-    def visible(self, principal: Principal, *, public: bool) -> set[int] | None:
-        """Ids of the repositories whose names this principal may list; None = all."""
+    def listed(self, principal: Principal, *, public: bool, namespace_id: int | None = None) -> Any:
+        """The condition on Repository by which this principal may see names in lists.
+
+        :param public: whether public repositories of others are among them.
+        :param namespace_id: only those of this namespace are asked for."""
         scoped = principal.scopes is None or not principal.scopes.isdisjoint(_REPOSITORY_SCOPES)
         if scoped and (
             principal.kind == "system" or self.acts_everywhere(principal) or principal.readonly_superuser
         ):
-            return None
-        found: set[int] = set()
+            return EVERY
+        if scoped and namespace_id is not None and self._owns(principal, namespace_id):
+            # Where all are the principal's, the database need not look at each.
+            return EVERY
+        found: Any = NONE
         if public and self._anonymous:
-            found.update(
-                i
-                for (i,) in self._db.rows(
-                    Repository.select(Repository.id).where(Repository.visibility == "public")
-                )
-            )
+            found = Repository.visibility == "public"
         if principal.grant is not None:
-            found.add(principal.grant[0])
+            found |= Repository.id == principal.grant[0]
         if principal.account_id is None or not scoped:
             return found
         mine = TeamMember.select(TeamMember.team).where(TeamMember.account == principal.account_id)
         admin = Team.select(Team.organization).where((Team.role == "admin") & Team.id.in_(mine))
-        owned = Repository.select(Repository.id).where(
-            (Repository.namespace == principal.account_id) | Repository.namespace.in_(admin)
-        )
         granted = Permission.select(Permission.repository).where(
             (Permission.account == principal.account_id) | Permission.team.in_(mine)
         )
-        for query in (owned, granted):
-            found.update(i for (i,) in self._db.rows(query))
-        return found
+        return (
+            found
+            | (Repository.namespace == principal.account_id)
+            | Repository.namespace.in_(admin)
+            | Repository.id.in_(granted)
+        )
 
     def is_restricted(self, principal: Principal) -> bool:
         """May not make organizations, nor write in the own namespace (FEATURE_RESTRICTED_USERS)."""
         return self._free is not None and principal.name not in self._free and not principal.superuser
+
+    def _owns(self, principal: Principal, namespace_id: int) -> bool:
+        if principal.account_id is None:
+            return False
+        return namespace_id == principal.account_id or self._team_role(principal, namespace_id) == "admin"
 
     def _team_role(self, principal: Principal, namespace_id: int) -> str | None:
         rows = self._db.rows(

@@ -1,4 +1,4 @@
-"""Repositories: made by a push, found by name, listed in the catalog."""
+"""Repositories: made by a push or by name, changed, listed in the catalog."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from typing import Any
 from quayframe import events
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account, Permission, Repository
-from quayframe.errors import AlreadyExists, Denied, InvalidRequest, NameUnknown, NotFound, Unauthorized
+from quayframe.errors import (
+    AlreadyExists,
+    Denied,
+    InsufficientScope,
+    InvalidRequest,
+    NameUnknown,
+    NotFound,
+    NotSignedIn,
+    Unauthorized,
+)
 from quayframe.oci.names import RepositoryName
 
-from .access import Access
+from . import prototypes
+from .access import Access, RepositoryRow
 from .accounts import Accounts
 from .activity import Activity
 from .clock import now_ms
@@ -49,13 +59,8 @@ class Repositories:
         """Before the transaction of a push: asks the plugins about a repository that it would make."""
         if allowed.repository_id is not None:
             return None
-        event = events.CreateRepo(
-            namespace=allowed.name.namespace,
-            repository=allowed.name.name,
-            performer=allowed.principal.performer,
-            ip=allowed.principal.ip,
-            visibility="private" if self._private else "public",
-        )
+        visibility = "private" if self._private else "public"
+        event = events.CreateRepo(**_here(allowed.principal, allowed.name), visibility=visibility)
         self._check(event)
         return event
 
@@ -93,14 +98,26 @@ class Repositories:
             raise Unauthorized(f"repositories in {name} are not yours to make")
         return found.id
 
-    def _insert(self, tx: Tx, principal: Principal, namespace_id: int, event: events.CreateRepo) -> bool:
+    def _insert(
+        self,
+        tx: Tx,
+        principal: Principal,
+        namespace_id: int,
+        event: events.CreateRepo,
+        description: str | None = None,
+    ) -> bool:
         """Makes the repository; False when it is there, since another request was faster."""
+        # Who ends a namespace waits for this row, and then finds the new repository as well.
+        if not tx.share(Account.select(Account.id).where(_alive(namespace_id))):
+            raise NameUnknown(f"there is no namespace {event.namespace}")
         made = tx.insert_absent(
             Repository,
             uuid=str(uuids.uuid4()),
             namespace=namespace_id,
             name=event.repository,
             visibility=event.visibility,
+            description=description,
+            badge_token=str(uuids.uuid4()),
             creator=principal.account_id,
             created_ms=now_ms(),
         )
@@ -110,6 +127,96 @@ class Repositories:
         repository_id = int(tx.value(Repository.select(Repository.id).where(where)))
         if principal.account_id is not None and principal.account_id != namespace_id:
             tx.insert(Permission, repository=repository_id, account=principal.account_id, role="admin")
+            prototypes.apply(tx, namespace_id, principal.account_id, repository_id)
+        self._record(tx, principal, namespace_id, repository_id, event)
+        return True
+
+    def create(
+        self, principal: Principal, name: RepositoryName, visibility: str, description: str | None = None
+    ) -> None:
+        """Makes an empty repository.
+
+        Raises InvalidRequest for a name that is taken; NotSignedIn, InsufficientScope, also where the
+        namespace does not exist."""
+        _check_visibility(visibility)
+        namespace = self._access.namespace(name.namespace)
+        if namespace is None and principal.kind == "system":
+            raise NotFound(f"there is no namespace {name.namespace}")
+        if namespace is None or not self._access.may_create_in(principal, namespace):
+            raise NotSignedIn() if principal.kind == "anonymous" else InsufficientScope()
+        event = events.CreateRepo(**_here(principal, name), visibility=visibility)
+        self._check(event)
+        if not self._db.write(lambda tx: self._insert(tx, principal, namespace.id, event, description)):
+            raise InvalidRequest("Repository already exists")
+
+    # -- changes ------------------------------------------------------------------------------
+
+    def describe(self, principal: Principal, name: RepositoryName, description: str) -> None:
+        """Changes the description. Raises NameUnknown, Denied without the role write."""
+        row = self._found(principal, name, "write", "admin")
+        event = events.SetRepoDescription(**_here(principal, name), description=description)
+        self._change(principal, row, event, {"description": description})
+
+    def set_visibility(self, principal: Principal, name: RepositoryName, visibility: str) -> None:
+        """Makes a repository public or private, seen by the next request everywhere."""
+        _check_visibility(visibility)
+        row = self._found(principal, name, "admin")
+        event = events.ChangeRepoVisibility(**_here(principal, name), visibility=visibility)
+        self._change(principal, row, event, {"visibility": visibility})
+
+    def set_state(self, principal: Principal, name: RepositoryName, state: str) -> None:
+        """NORMAL, or READ_ONLY: nothing can be pushed or tagged. Raises InvalidRequest for any other."""
+        row = self._found(principal, name, "admin")
+        if state == "MIRROR":
+            raise InvalidRequest("this repository has no mirror configuration")
+        if state not in ("NORMAL", "READ_ONLY"):
+            raise InvalidRequest("a state is NORMAL, READ_ONLY or MIRROR")
+        event = events.ChangeRepoState(**_here(principal, name), state_changed=state)
+        self._change(principal, row, event, {"state": state})
+
+    def set_trust(self, principal: Principal, name: RepositoryName, trust: bool) -> None:
+        """Notes whether the repository's content is said to be signed."""
+        row = self._found(principal, name, "admin")
+        event = events.ChangeRepoTrust(**_here(principal, name), trust_enabled=trust)
+        self._change(principal, row, event, {"trust_enabled": int(trust)})
+
+    def delete(self, principal: Principal, name: RepositoryName) -> None:
+        """Marks a repository as deleted: its name is free at once, the collector does the rest."""
+        row = self._found(principal, name, "admin")
+        values = {
+            "name": str(uuids.uuid4()),
+            "deleted_name": row.name,
+            "deleted_ms": now_ms(),
+            "state": "MARKED_FOR_DELETION",
+        }
+        self._change(principal, row, events.DeleteRepo(**_here(principal, name)), values)
+
+    def _found(self, principal: Principal, name: RepositoryName, *roles: str) -> RepositoryRow:
+        """The repository, on which the principal has one of these roles. Raises NameUnknown, Denied."""
+        row = self._access.repository(name.namespace, name.name)
+        if row is None:
+            raise NameUnknown()
+        if self._access.role(principal, row) not in roles:
+            raise Denied()
+        return row
+
+    def _change(
+        self, principal: Principal, row: RepositoryRow, event: events.Event, values: dict[str, Any]
+    ) -> None:
+        """Changes columns; not of a repository that somebody has deleted in the meantime."""
+        self._check(event)
+
+        def work(tx: Tx) -> None:
+            live = (Repository.id == row.id) & Repository.deleted_ms.is_null()
+            if not tx.run(Repository.update(**values).where(live)):
+                raise NameUnknown()
+            self._record(tx, principal, row.namespace_id, row.id, event)
+
+        self._db.write(work)
+
+    def _record(
+        self, tx: Tx, principal: Principal, namespace_id: int, repository_id: int, event: events.Event
+    ) -> None:
         self._activity.record(
             tx,
             event,
@@ -117,148 +224,40 @@ class Repositories:
             repository_id=repository_id,
             performer_id=principal.account_id,
         )
-        return True
-
-    def create(self, principal: Principal, name: RepositoryName, visibility: str) -> None:
-        """Makes an empty repository. Raises NotFound for its namespace, Denied, InvalidRequest."""
-        namespace = self._access.namespace(name.namespace)
-        if namespace is None:
-            raise NotFound(f"there is no namespace {name.namespace}")
-        if not self._access.may_create_in(principal, namespace):
-            raise Denied()
-        if visibility not in ("public", "private"):
-            raise InvalidRequest("visibility is public or private")
-        event = events.CreateRepo(
-            namespace=name.namespace,
-            repository=name.name,
-            performer=principal.performer,
-            ip=principal.ip,
-            visibility=visibility,
-        )
-        self._check(event)
-        if not self._db.write(lambda tx: self._insert(tx, principal, namespace.id, event)):
-            raise InvalidRequest("Repository already exists")
-
-    def set_visibility(self, principal: Principal, name: RepositoryName, visibility: str) -> None:
-        """Makes a repository public or private, seen by the next request everywhere."""
-        row = self._access.repository(name.namespace, name.name)
-        if row is None:
-            raise NameUnknown()
-        if not self._access.may_admin(principal, row):
-            raise Denied()
-        if visibility not in ("public", "private"):
-            raise InvalidRequest("visibility is public or private")
-        event = events.ChangeRepoVisibility(
-            namespace=name.namespace,
-            repository=name.name,
-            performer=principal.performer,
-            visibility=visibility,
-        )
-        self._change(principal, row.namespace_id, row.id, event, {"visibility": visibility})
-
-    def delete(self, principal: Principal, name: RepositoryName) -> None:
-        """Marks a repository as deleted: its name is free at once, the collector does the rest."""
-        row = self._access.repository(name.namespace, name.name)
-        if row is None:
-            raise NameUnknown()
-        if not self._access.may_admin(principal, row):
-            raise Denied()
-        event = events.DeleteRepo(
-            namespace=name.namespace, repository=name.name, performer=principal.performer
-        )
-        values = {
-            "name": str(uuids.uuid4()),
-            "deleted_name": row.name,
-            "deleted_ms": now_ms(),
-            "state": "MARKED_FOR_DELETION",
-        }
-        self._change(principal, row.namespace_id, row.id, event, values)
-
-    def _change(
-        self,
-        principal: Principal,
-        namespace_id: int,
-        repository_id: int,
-        event: events.Event,
-        values: dict[str, Any],
-    ) -> None:
-        self._check(event)
-
-        def work(tx: Tx) -> None:
-            tx.run(Repository.update(**values).where(Repository.id == repository_id))
-            self._activity.record(
-                tx,
-                event,
-                namespace_id=namespace_id,
-                repository_id=repository_id,
-                performer_id=principal.account_id,
-            )
-
-        self._db.write(work)
-
-    def grant(self, principal: Principal, name: RepositoryName, account: str, role: str | None) -> None:
-        """Gives an account a role (read, write, admin) on a repository; None takes it away.
-
-        A role taken away or lowered ends the account's tokens."""
-        row = self._access.repository(name.namespace, name.name)
-        if row is None:
-            raise NameUnknown()
-        if not self._access.may_admin(principal, row):
-            raise Denied()
-        if role not in ("read", "write", "admin", None):
-            raise InvalidRequest("a role is read, write or admin")
-        whom = self._accounts.get(account)
-        if whom.kind == "organization" or (whom.kind == "robot" and whom.owner_id != row.namespace_id):
-            raise InvalidRequest(f"{account} cannot be given a role in {name.namespace}")
-        here = {"namespace": name.namespace, "repository": name.name, "performer": principal.performer}
-        event: events.Event = (
-            events.ChangeRepoPermission(**here, username=account, role=role)
-            if role
-            else events.DeleteRepoPermission(**here, username=account)
-        )
-
-        def work(tx: Tx) -> None:
-            where = (Permission.repository == row.id) & (Permission.account == whom.id)
-            old = tx.lock(Permission.select(Permission.role).where(where))
-            tx.run(Permission.delete().where(where))
-            if role:
-                tx.insert(Permission, repository=row.id, account=whom.id, role=role)
-            if old and old[0][0] != role:
-                tx.run(Account.update(auth_epoch=Account.auth_epoch + 1).where(Account.id == whom.id))
-            self._activity.record(
-                tx,
-                event,
-                namespace_id=row.namespace_id,
-                repository_id=row.id,
-                performer_id=principal.account_id,
-            )
-
-        self._db.write(work)
 
     def catalog(
         self, principal: Principal, *, last: str | None, limit: int, public: bool
     ) -> tuple[list[str], bool]:
         """Full names after `last` in ASCII order, and whether more follow."""
-        visible = self._access.visible(principal, public=public)
-        if visible is not None and not visible:
-            return [], False
         where = Repository.deleted_ms.is_null() & (Repository.kind == "image")
+        where &= self._access.listed(principal, public=public)
         if last:
             namespace, _, name = last.partition("/")
             where &= (Account.name > namespace) | ((Account.name == namespace) & (Repository.name > name))
-        query = (
-            Repository.select(Repository.id, Account.name, Repository.name)
+        rows = self._db.rows(
+            Repository.select(Account.name, Repository.name)
             .join(Account, on=(Account.id == Repository.namespace))
+            .where(where)
             .order_by(Account.name, Repository.name)
+            .limit(limit + 1)
         )
-        found: list[str] = []
-        step = max(limit + 1, 200)
-        while len(found) <= limit:
-            rows = self._db.rows(query.where(where).limit(step))
-            found.extend(f"{n}/{r}" for i, n, r in rows if visible is None or i in visible)
-            if len(rows) < step:
-                break
-            _, namespace, name = rows[-1]
-            where = Repository.deleted_ms.is_null() & (Repository.kind == "image")
-            where &= (Account.name > namespace) | ((Account.name == namespace) & (Repository.name > name))
+        found = [f"{namespace}/{name}" for namespace, name in rows]
         return found[:limit], len(found) > limit
+
+
+def _alive(account_id: int) -> Any:
+    return (Account.id == account_id) & Account.deleted_ms.is_null()
+
+
+def _here(principal: Principal, name: RepositoryName) -> dict[str, Any]:
+    return {
+        "namespace": name.namespace,
+        "repository": name.name,
+        "performer": principal.performer,
+        "ip": principal.ip,
+    }
+
+
+def _check_visibility(visibility: str) -> None:
+    if visibility not in ("public", "private"):
+        raise InvalidRequest("visibility is public or private")
