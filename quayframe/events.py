@@ -249,16 +249,19 @@ class LogoutSuccess(Event): ...
 @dataclass(frozen=True, kw_only=True)
 class UserChangePassword(Event):
     username: str
+    superuser: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserDisable(Event):
     username: str
+    superuser: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserEnable(Event):
     username: str
+    superuser: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -419,6 +422,7 @@ class _ServiceKey:
 @dataclass(frozen=True, kw_only=True)
 class ServiceKeyCreate(_ServiceKey, Event):
     preshared: bool = True
+    auto_approved: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,8 @@ def _signing_key(private: rsa.RSAPrivateKey, created_ms: int) -> SigningKey:
     return SigningKey(kid, private, jwk | {"kid": kid}, created_ms)
 
 
-def _generate() -> SigningKey:
+def generate() -> SigningKey:
+    """A new RSA key of 2048 bits."""
     return _signing_key(rsa.generate_private_key(public_exponent=65537, key_size=2048), now_ms())
 
 
@@ -157,7 +158,7 @@ class Keys:
     def _load(self, fresh: SigningKey | None = None) -> SigningKey:
         """The machine's shared key. Processes that start at once agree by linking the first file."""
         if self._folder is None:
-            return _generate()
+            return generate()
         path = self._folder / "instance.pem"
         if fresh is not None:
             found = self._read(path)
@@ -167,7 +168,7 @@ class Keys:
         found = self._read(path)
         if found is not None:
             return found
-        key = _generate()
+        key = generate()
         pem = key.private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
