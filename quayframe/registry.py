@@ -38,7 +38,6 @@ from quayframe.services.manifests import Manifests
 from quayframe.services.passwords import PasswordChecker
 from quayframe.services.referrers import Referrers
 from quayframe.services.repositories import Repositories
-from quayframe.services.robots import Robots
 from quayframe.services.storage import Storage
 from quayframe.services.tags import Tags
 from quayframe.services.tenancy import Ground, Tenancy
@@ -245,7 +244,7 @@ def _wire(
         activity=activity,
         keys=keys,
         tokens=_tokens(s, keys, access, accounts),
-        logins=_logins(s, db, accounts, people.robots, activity, auth),
+        logins=_logins(s, db, accounts, people, activity, auth),
         gate=gate,
         repositories=repositories,
         blobs=blobs,
@@ -313,15 +312,16 @@ def _tokens(s: Settings, keys: Keys, access: Access, accounts: Accounts) -> Toke
 
 
 def _logins(
-    s: Settings, db: Database, accounts: Accounts, robots: Robots, activity: Activity, provider: AuthProvider
+    s: Settings, db: Database, accounts: Accounts, people: Tenancy, activity: Activity, provider: AuthProvider
 ) -> Logins:
     assert s.SECRET_KEY is not None
     return Logins(
         db,
         accounts,
-        robots,
+        people.robots,
         activity,
         [provider],
+        people.encrypted,
         key=hmac.digest(s.SECRET_KEY.get_secret_value().encode(), b"login failures", "sha256"),
         audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
         audit_logins=s.ACTION_LOG_AUDIT_LOGINS,

@@ -20,12 +20,18 @@ from quayframe.plugin.contain import contain
 from .accounts import Account, Accounts
 from .activity import Activity
 from .clock import now_ms
+from .encrypted import EncryptedPasswords
 from .principal import Principal
 from .robots import Robots
 
 log = logging.getLogger("quayframe.logins")
 
 WRONG = "Invalid Username or Password"
+PLAIN = (
+    "This registry takes encrypted passwords and tokens only; an encrypted password is made in the settings"
+    " of your account"
+)
+UNCONFIRMED = "The e-mail address of this account has not been confirmed yet"
 ADDRESS_FREE = 20
 """Wrong passwords that an address may send, over all accounts, before it must wait too."""
 ADDRESS_WAIT_MS = 3_000
@@ -46,6 +52,7 @@ class Logins:
         robots: Robots,
         activity: Activity,
         providers: Sequence[AuthProvider],
+        encrypted: EncryptedPasswords,
         *,
         key: bytes,
         audit_failures: bool = False,
@@ -56,6 +63,7 @@ class Logins:
         self._robots = robots
         self._activity = activity
         self._providers = providers
+        self._encrypted = encrypted
         self._key = key
         self._audit_failures = audit_failures
         self._audit_logins = audit_logins
@@ -66,7 +74,7 @@ class Logins:
         keys = self._keys(username, ip)
         self._refuse_waiting(keys)
         account: Account | None
-        if username != "".join(username.split()):
+        if not _is_one_word(username):
             # No name has white space, and a database that pads names must not take one for another.
             account, reason = None, WRONG
         elif "+" in username:
@@ -80,12 +88,32 @@ class Logins:
                 }.get(username, WRONG),
             )
         else:
-            account, reason = self._user(username, password)
+            plain = self._encrypted.decrypt(password)
+            if plain is None and self._encrypted.required:
+                raise Unauthorized(PLAIN)
+            account, reason = self._user(username, password if plain is None else plain)
         if account is None or not account.enabled:
             self._failed(keys, username, ip, reason)
             raise Unauthorized(reason)
         self._forget(keys[0])
+        if not account.verified:
+            raise Unauthorized(UNCONFIRMED)
         return self._accounts.principal(account, ip)
+
+    def check(self, username: str, password: str, ip: str | None) -> Account:
+        """The enabled user behind a user name (or e-mail) and a password, whether or not its e-mail has
+        been confirmed: for sign-in and wherever a password has to be shown again. Wrong ones are counted
+        as those of `basic` are. Raises Unauthorized, TooManyRequests."""
+        keys = self._keys(username, ip)
+        self._refuse_waiting(keys)
+        found: Account | None = None
+        if _may_be_a_user(username):
+            found, _ = self._user(username, password)
+        if found is None or not found.enabled:
+            self._failed(keys, username, ip, WRONG)
+            raise Unauthorized(WRONG)
+        self._forget(keys[0])
+        return found
 
     def logged_in(self, principal: Principal) -> None:
         """Writes login_success, where ACTION_LOG_AUDIT_LOGINS says so."""
@@ -131,6 +159,10 @@ class Logins:
             return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
         where = _network(ip)
+        if "@" in username:
+            # Guesses at a name and at its e-mail address are guesses at one account.
+            found = self._accounts.find_by_email(username)
+            username = username if found is None else found.name
         return mark(f"account\0{username}\0{where}"), mark(f"address\0{where}")
 
     def _refuse_waiting(self, keys: tuple[str, str]) -> None:
@@ -182,6 +214,16 @@ class Logins:
         self._db.write(
             lambda tx: self._activity.record(tx, event, namespace_id=account_id, performer_id=account_id)
         )
+
+
+def _is_one_word(username: str) -> bool:
+    return bool(username) and username == "".join(username.split())
+
+
+def _may_be_a_user(username: str) -> bool:
+    """Not a robot's name (which has a + and no @), nor one of the names that stand for tokens."""
+    robot = "+" in username and "@" not in username
+    return _is_one_word(username) and not robot and not username.startswith("$")
 
 
 def _network(ip: str | None) -> str:

@@ -14,6 +14,7 @@ from .accounts import Accounts
 from .activity import Activity
 from .crypto import SecretBox
 from .effective import Effective
+from .encrypted import EncryptedPasswords
 from .invites import Invites
 from .jobs import Jobs
 from .mail import Mail, MailOptions
@@ -50,6 +51,7 @@ class Tenancy:
 
     ground: Ground
     sessions: Sessions
+    encrypted: EncryptedPasswords
     mail: Mail
     robots: Robots
     permissions: Permissions
@@ -75,6 +77,7 @@ def build(ground: Ground) -> Tenancy:
     return Tenancy(
         ground=ground,
         sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
+        encrypted=EncryptedPasswords(secret, required=s.FEATURE_REQUIRE_ENCRYPTED_BASIC_AUTH),
         mail=_mail(ground),
         robots=robots,
         permissions=Permissions(*here, ground.check),
