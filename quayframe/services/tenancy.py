@@ -12,6 +12,11 @@ from quayframe.events import Event
 from .access import Access
 from .accounts import Accounts
 from .activity import Activity
+from .app_tokens import AppTokens
+from .application_tokens import ApplicationTokens
+from .applications import Applications
+from .authorizations import Authorizations
+from .authorizing import Authorizing
 from .crypto import SecretBox
 from .effective import Effective
 from .encrypted import EncryptedPasswords
@@ -24,6 +29,7 @@ from .organizations import Organizations
 from .permissions import Permissions
 from .prototypes import Prototypes
 from .repositories import Repositories
+from .repository_tokens import RepositoryTokens
 from .robots import Robots
 from .sessions import Sessions
 from .teams import Teams
@@ -57,6 +63,12 @@ class Tenancy:
     permissions: Permissions
     effective: Effective
     oauth: OauthTokens
+    applications: Applications
+    application_tokens: ApplicationTokens
+    authorizations: Authorizations
+    authorizing: Authorizing
+    app_tokens: AppTokens
+    repository_tokens: RepositoryTokens
     organizations: Organizations
     members: Members
     teams: Teams
@@ -74,6 +86,9 @@ def build(ground: Ground) -> Tenancy:
     robots = _robots(ground)
     threshold_s = s.OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S
     uses = TokenUses(db, threshold_s=threshold_s, recording=s.REGISTRY_STATE != "readonly")
+    oauth = OauthTokens(db, accounts, ground.box, uses)
+    applications = Applications(*here, ground.box, oauth)
+    authorizations = Authorizations(*here)
     return Tenancy(
         ground=ground,
         sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
@@ -82,7 +97,13 @@ def build(ground: Ground) -> Tenancy:
         robots=robots,
         permissions=Permissions(*here, ground.check),
         effective=Effective(db, accounts, ground.access, robots.allowed),
-        oauth=OauthTokens(db, accounts, ground.box, uses),
+        oauth=oauth,
+        applications=applications,
+        application_tokens=_application_tokens(ground, applications, oauth),
+        authorizations=authorizations,
+        authorizing=_authorizing(ground, applications, authorizations, oauth),
+        app_tokens=_app_tokens(ground, uses),
+        repository_tokens=RepositoryTokens(db, ground.box, uses),
         organizations=Organizations(
             *here,
             only_superusers=s.FEATURE_SUPERUSERS_ORG_CREATION_ONLY,
@@ -125,3 +146,47 @@ def _mail(ground: Ground) -> Mail:
         sends=not s.TESTING,
     )
     return Mail(ground.jobs, ground.box, options, on=s.FEATURE_MAILING)
+
+
+def _app_tokens(ground: Ground, uses: TokenUses) -> AppTokens:
+    s = ground.settings
+    life = s.APP_SPECIFIC_TOKEN_EXPIRATION
+    return AppTokens(
+        ground.db,
+        ground.accounts,
+        ground.access,
+        ground.activity,
+        ground.box,
+        uses,
+        life_s=None if life is None else int(life),
+        keep_s=int(s.EXPIRED_APP_SPECIFIC_TOKEN_GC),
+    )
+
+
+def _application_tokens(ground: Ground, applications: Applications, oauth: OauthTokens) -> ApplicationTokens:
+    s = ground.settings
+    return ApplicationTokens(
+        ground.db,
+        ground.access,
+        ground.activity,
+        applications,
+        oauth,
+        most=s.OAUTH_APPLICATION_MAXIMUM_TOKEN_COUNT,
+        superusers=s.FEATURE_SUPER_USERS,
+    )
+
+
+def _authorizing(
+    ground: Ground, applications: Applications, authorizations: Authorizations, oauth: OauthTokens
+) -> Authorizing:
+    s = ground.settings
+    return Authorizing(
+        ground.db,
+        ground.access,
+        applications,
+        authorizations,
+        oauth,
+        ground.box,
+        superusers=s.FEATURE_SUPER_USERS,
+        assigning=s.FEATURE_ASSIGN_OAUTH_TOKEN,
+    )
