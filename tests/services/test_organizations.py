@@ -1,0 +1,368 @@
+"""Organizations: made once, seen by whom, changed, ended with all that is theirs; their people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from organization_world import OrganizationWorld, at_once
+
+from quayframe.data import migrations, tables, tenancy
+from quayframe.data.db import Database
+from quayframe.errors import InsufficientScope, InvalidRequest, NameInvalid, NotFound, NotSignedIn, Refused
+from quayframe.services.access import Access
+from quayframe.services.activity import Activity
+from quayframe.services.organizations import Organizations
+from quayframe.services.principal import ANONYMOUS, Principal
+
+
+@pytest.fixture
+def world(database: Database) -> OrganizationWorld:
+    return OrganizationWorld(database)
+
+
+@pytest.fixture
+def here(sqlite: str, open_database: Callable[..., Database]) -> OrganizationWorld:
+    """For rules that no database has a part in."""
+    made = open_database(sqlite)
+    migrations.migrate(made)
+    return OrganizationWorld(made, invite=True)
+
+
+# -- making -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ab", "a" * 255, "a.b-c_d", "00"])
+def test_names_up_to_the_borders_are_taken(here: OrganizationWorld, name: str) -> None:
+    here.organizations.create(here.boss, name)
+
+    details = here.organizations.details(here.boss, name)
+    assert details.teams is not None
+    assert [(t.name, t.role, t.member_count, t.repo_count) for t in details.teams] == [
+        ("owners", "admin", 1, 0)
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a", "a" * 256, "Org", "o--g", "o+g", "o/g", "o g", "-org", "org\n", "örg"]
+)
+def test_bad_names_are_refused(here: OrganizationWorld, name: str) -> None:
+    with pytest.raises(NameInvalid, match="Invalid namespace"):
+        here.organizations.create(here.boss, name)
+
+
+def test_a_name_in_use_or_used_once_is_refused(world: OrganizationWorld) -> None:
+    world.organizations.create(world.boss, "once")
+    world.organizations.delete(world.boss, "once")
+    for name in ("org", "boss", "once"):
+        with pytest.raises(InvalidRequest, match="A user or organization with this name already exists"):
+            world.organizations.create(world.boss, name)
+
+
+def test_of_many_makers_of_one_name_one_succeeds(world: OrganizationWorld) -> None:
+    told = at_once(*[lambda: world.organizations.create(world.boss, "new")] * 4)
+
+    assert sorted(map(type, told), key=str) == sorted([type(None)] + [InvalidRequest] * 3, key=str)
+    assert [p.name for p in world.teams.members(world.boss, "new", "owners").people] == ["boss"]
+
+
+def test_an_email_may_be_left_out_or_shared_but_not_malformed(world: OrganizationWorld) -> None:
+    for name in ("one", "two"):
+        world.organizations.create(world.boss, name, "same@example.com")
+    for email in ("nobody", "a@b", "a b@example.com"):
+        with pytest.raises(InvalidRequest, match="Invalid email address"):
+            world.organizations.create(world.boss, "three", email)
+
+    assert world.organizations.details(world.boss, "one").email == "same@example.com"
+    assert [e.get("email") for e in world.events("org_create")] == [None] + ["same@example.com"] * 2
+
+
+def test_who_may_not_make_organizations_makes_none(world: OrganizationWorld) -> None:
+    robot = world.robot("bot")
+    scoped = Principal(**{**world.boss.__dict__, "scopes": frozenset({"org:admin"})})
+    for who, error in ((ANONYMOUS, NotSignedIn), (robot, InsufficientScope), (scoped, InsufficientScope)):
+        with pytest.raises(error):
+            world.organizations.create(who, "new")
+    plain, root = world.account("plain"), world.account("root", superuser=True)
+    restricted = Access(world.db, restricted=["boss"])
+    rules: list[tuple[Any, list[Principal]]] = [
+        (Organizations(world.db, restricted, Activity(world.db)), [world.boss, root]),
+        (Organizations(world.db, world.access, Activity(world.db), only_superusers=True), [root]),
+    ]
+    for number, (organizations, allowed) in enumerate(rules):
+        for who in (plain, world.boss, root):
+            name = f"new-{number}-{who.name}"
+            if who in allowed:
+                organizations.create(who, name)
+                continue
+            with pytest.raises(InsufficientScope):
+                organizations.create(who, name)
+
+
+# -- seeing and changing ------------------------------------------------------------------------------
+
+
+def test_each_sees_what_is_for_them(world: OrganizationWorld) -> None:
+    member, stranger = world.account("member"), world.account("stranger")
+    world.teams.put(world.boss, "org", "dev", "member")
+    world.join("dev", member)
+    seen = {
+        who.name: world.organizations.details(who, "org")
+        for who in (world.boss, member, stranger, ANONYMOUS, world.boss_of_all)
+    }
+    flags = {name: (d.is_admin, d.is_member, d.reads, d.teams is not None) for name, d in seen.items()}
+
+    assert flags == {
+        "boss": (True, True, True, True),
+        "member": (False, True, False, True),
+        "stranger": (False, False, False, False),
+        "(anonymous)": (False, False, False, False),
+        "auditor": (False, False, True, True),
+    }
+    assert [(t.name, t.can_view) for t in seen["member"].teams or ()] == [("owners", False), ("dev", True)]
+    with pytest.raises(NotFound):
+        world.organizations.details(world.boss, "boss")
+
+
+def test_counts_leave_out_what_is_deleted(world: OrganizationWorld) -> None:
+    gone = world.account("gone", deleted_ms=1)
+    world.join("owners", gone)
+    owners = world.db.value(tables.Team.select(tables.Team.id))
+    for name, deleted in (("one", False), ("two", False), ("three", True)):
+        repository = world.repository(name, deleted=deleted)
+        world.insert(tables.Permission, repository=repository, team=owners, role="read")
+    teams = world.organizations.details(world.boss, "org").teams or ()
+
+    assert [(team.repo_count, team.member_count) for team in teams] == [(2, 1)]
+
+
+def test_a_change_leaves_the_rest_and_tells_what_it_changed(world: OrganizationWorld) -> None:
+    change = world.organizations.change
+    change(world.boss, "org", {"email": "a@example.com", "invoice_email": True, "contact_email": "c@d.ef"})
+    after = change(world.boss, "org", {"tag_expiration_s": 0, "invoice_email_address": "b@example.com"})
+    assert (after.email, after.invoice_email, after.tag_expiration_s) == ("a@example.com", True, 0)
+    assert after.invoice_email_address == "b@example.com"
+    again = change(world.boss, "org", {"email": "a@example.com", "invoice_email_address": None})
+    assert again.invoice_email_address is None
+    assert change(world.boss, "org", {}) == again
+
+    changes = world.events("org_change_email", "org_change_invoicing", "org_change_tag_expiration")
+    assert [e["kind"].removeprefix("org_change_") for e in changes] == [
+        "email", "invoicing", "invoicing", "tag_expiration", "invoicing",
+    ]  # fmt: skip
+    assert changes[0]["email"] == "a@example.com"
+
+
+def test_what_may_not_be_chosen_changes_nothing(world: OrganizationWorld) -> None:
+    before = world.organizations.details(world.boss, "org")
+    with pytest.raises(Refused, match="Invalid tag expiration option"):
+        world.organizations.change(world.boss, "org", {"tag_expiration_s": 1, "invoice_email": True})
+    with pytest.raises(InvalidRequest, match="Invalid email address"):
+        world.organizations.change(world.boss, "org", {"email": "nobody", "invoice_email": True})
+    for who in (world.account("stranger"), world.boss_of_all):
+        with pytest.raises(InsufficientScope):
+            world.organizations.change(who, "org", {"invoice_email": True})
+
+    assert world.organizations.details(world.boss, "org") == before
+
+
+def test_an_organization_without_an_email_may_send_back_what_it_was_shown(world: OrganizationWorld) -> None:
+    shown = world.organizations.details(world.boss, "org").email
+
+    assert world.organizations.change(world.boss, "org", {"email": shown}).email == shown
+
+
+# -- ending -------------------------------------------------------------------------------------------
+
+
+def fill(world: OrganizationWorld) -> None:
+    """Gives the organization one of everything."""
+    world.account("invited")
+    invited = world.db.value(tables.Account.select(tables.Account.id).where(tables.Account.name == "invited"))
+    owners = world.db.value(
+        tables.Team.select(tables.Team.id).where(tables.Team.organization == world.org.id)
+    )
+    world.insert(tenancy.TeamInvite, lookup="l", code="c", team=owners, account=invited, created_ms=1)
+    world.prototypes.create(world.boss, "org", "read", "team", "owners")
+    repository = world.repository("app")
+    world.insert(tables.Permission, repository=repository, team=owners, role="read")
+    application = world.insert(
+        tenancy.OauthApplication, client_id="i", organization=world.org.id, name="n", description="",
+        application_uri="", redirect_uri="", secret="s", created_ms=1,
+    )  # fmt: skip
+    code = {"lookup": "l", "scope": "s", "redirect_uri": "r", "expires_ms": 1}
+    world.insert(tenancy.OauthCode, application=application, account=world.boss.account_id, **code)
+    token = {"uuid": "u", "kind": "oauth", "title": "t", "lookup": "l", "created_ms": 1}
+    world.insert(tables.Token, application=application, account=world.boss.account_id, **token)
+
+
+def test_a_deleted_organization_leaves_its_name_and_nothing_that_opens_it(world: OrganizationWorld) -> None:
+    robot = world.robot("bot")
+    fill(world)
+    world.organizations.delete(world.boss, "org")
+
+    with pytest.raises(NotFound):
+        world.organizations.details(world.boss, "org")
+    assert world.access.repository("org", "app") is None
+    for table in (
+        tenancy.TeamInvite, tenancy.Prototype, tenancy.OauthApplication, tenancy.OauthCode, tables.Token,
+        tables.Team, tables.TeamMember,
+    ):  # fmt: skip
+        assert world.db.rows(table.select(table.id)) == []
+    row = tables.Account
+    assert world.db.rows(row.select(row.name).where(row.deleted_ms.is_null(False)).order_by(row.name)) == [
+        ("org",),
+        ("org+bot",),
+    ]
+    assert world.epoch(world.boss) == world.epoch(robot) == 1
+    (repository,) = world.db.rows(
+        tables.Repository.select(
+            tables.Repository.name,
+            tables.Repository.uuid,
+            tables.Repository.deleted_name,
+            tables.Repository.state,
+        )
+    )
+    assert repository == (repository[1], repository[1], "app", "MARKED_FOR_DELETION")
+    assert [e["performer"] for e in world.events("org_delete")] == ["boss"]
+
+
+def test_deleting_leaves_the_neighbour_alone(world: OrganizationWorld) -> None:
+    world.organizations.create(world.boss, "other")
+    world.repository("mine", owner=world.boss.account_id)
+    fill(world)
+    world.organizations.delete(world.boss, "org")
+
+    assert world.organizations.details(world.boss, "other").is_admin
+    assert world.access.repository("boss", "mine") is not None
+
+
+def test_only_admins_and_superusers_who_say_so_delete(world: OrganizationWorld) -> None:
+    root, member = world.account("root", superuser=True), world.account("member")
+    world.teams.put(world.boss, "org", "dev", "creator")
+    world.join("dev", member)
+    for who in (root, member, world.boss_of_all):
+        with pytest.raises(InsufficientScope):
+            world.organizations.delete(who, "org")
+    with pytest.raises(InsufficientScope):
+        world.organizations.delete(member, "org", as_superuser=True)
+    world.organizations.delete(root, "org", as_superuser=True)
+    with pytest.raises(NotFound):
+        world.organizations.delete(root, "org", as_superuser=True)
+    with pytest.raises(InsufficientScope):
+        world.organizations.delete(world.boss, "org")
+
+
+# -- people -------------------------------------------------------------------------------------------
+
+
+def test_members_have_all_their_teams_and_only_direct_permissions(world: OrganizationWorld) -> None:
+    user, outside = world.account("user"), world.account("outside")
+    world.robot("bot")
+    for team in ("dev", "ops"):
+        world.teams.put(world.boss, "org", team, "member")
+        world.join(team, user)
+    world.teams.add_member(world.boss, "org", "dev", "org+bot")
+    app, gone = world.repository("app"), world.repository("gone", deleted=True)
+    elsewhere = world.repository("mine", owner=user.account_id)
+    for who in (user, outside):
+        for repository in (app, gone, elsewhere):
+            world.grant(repository, "read", who)
+
+    shown = [(m.person.name, m.teams, m.repositories) for m in world.members.all(world.boss, "org")]
+    assert shown == [("boss", ("owners",), ()), ("user", ("dev", "ops"), ("app",))]
+    assert world.members.get(world.boss, "org", "org+bot").person.is_robot
+    outsiders = [
+        (m.person.name, m.teams, m.repositories) for m in world.members.collaborators(world.boss, "org")
+    ]
+    assert outsiders == [("outside", (), ("app",))]
+    for name in ("outside", "nobody"):
+        with pytest.raises(NotFound):
+            world.members.get(world.boss, "org", name)
+
+
+def queries(world: OrganizationWorld, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many queries the lists of the organization take."""
+    asked: list[Any] = []
+    rows, one = world.db.rows, world.db.one
+
+    def all_rows(query: Any) -> Any:
+        asked.append(query)
+        return rows(query)
+
+    def first_row(query: Any) -> Any:
+        asked.append(query)
+        return one(query)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.db, "rows", all_rows)
+        patch.setattr(world.db, "one", first_row)
+        world.members.all(world.boss, "org")
+        world.members.collaborators(world.boss, "org")
+        world.organizations.details(world.boss, "org")
+        world.teams.members(world.boss, "org", "owners", pending=True)
+        world.prototypes.all(world.boss, "org")
+    return len(asked)
+
+
+def test_the_lists_take_as_many_queries_for_many_as_for_one(
+    world: OrganizationWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = world.repository("app")
+
+    def more(number: int) -> None:
+        user, outside = world.admin(f"user{number}"), world.account(f"outside{number}")
+        world.teams.put(world.boss, "org", f"team{number}", "member")
+        world.prototypes.create(world.boss, "org", "read", "user", user.name, outside.name)
+        for who in (user, outside):
+            world.grant(app, "read", who)
+
+    more(0)
+    few = queries(world, monkeypatch)
+    for number in range(1, 10):
+        more(number)
+
+    assert queries(world, monkeypatch) == few
+
+
+def test_who_is_removed_has_nothing_left_here(world: OrganizationWorld) -> None:
+    user = world.account("user")
+    for team in ("dev", "ops"):
+        world.teams.put(world.boss, "org", team, "creator")
+        world.join(team, user)
+    elsewhere = world.repository("mine", owner=world.boss.account_id)
+    for repository in (world.repository("app"), elsewhere):
+        world.grant(repository, "write", user)
+    world.members.remove(world.boss, "org", "user")
+
+    assert [m.person.name for m in world.members.all(world.boss, "org")] == ["boss"]
+    assert world.members.collaborators(world.boss, "org") == []
+    kept = tables.Permission.select(tables.Permission.repository)
+    assert world.db.rows(kept) == [(elsewhere,)]
+    assert world.epoch(user) == 1
+    assert [e["team"] for e in world.events("org_remove_team_member")] == ["dev", "ops"]
+    for name in ("user", "nobody"):
+        with pytest.raises(NotFound):
+            world.members.remove(world.boss, "org", name)
+
+
+def test_a_collaborator_can_be_removed_and_a_robot_not(world: OrganizationWorld) -> None:
+    outside, robot = world.account("outside"), world.robot("bot")
+    app = world.repository("app")
+    for who in (outside, robot):
+        world.grant(app, "read", who)
+    world.members.remove(world.boss, "org", "outside")
+    with pytest.raises(NotFound):
+        world.members.remove(world.boss, "org", "org+bot")
+
+    assert world.members.collaborators(world.boss, "org") == []
+
+
+def test_the_only_admin_stays(world: OrganizationWorld) -> None:
+    with pytest.raises(Refused):
+        world.members.remove(world.boss, "org", "boss")
+    world.admin("second")
+    world.members.remove(world.boss, "org", "boss")
+
+    assert world.people("owners") == ["second"]
