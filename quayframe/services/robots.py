@@ -34,6 +34,7 @@ from .principal import Principal
 
 TOKEN_LENGTH = 64
 DESCRIPTION_LENGTH = 255
+METADATA_DEPTH = 32
 UNKNOWN = "Could not find robot with specified username"
 
 _ROBOT = (
@@ -191,7 +192,7 @@ class Robots:
         owner = self._administered(principal, namespace)
         return self._robot(self._find(owner, short), True)
 
-    def permissions(self, principal: Principal, namespace: str, short: str) -> Sequence[Granted]:
+    def permissions(self, principal: Principal, namespace: str, short: str) -> list[Granted]:
         """The robot's direct permissions. Raises as `get`."""
         owner = self._read(principal, namespace)
         robot_id = self._find(owner, short)[0]
@@ -219,6 +220,7 @@ class Robots:
             raise InsufficientScope()
         name = f"{owner.name}+{short}"
         self._check_new(name, short, description)
+        stored = None if metadata is None else _stored(metadata)
         event = events.CreateRobot(
             **_by(principal, owner),
             robot=short,
@@ -232,7 +234,7 @@ class Robots:
             "email": str(uuid.uuid4()),
             "robot_token": self._box.encrypt(token),
             "description": description or "",
-            "metadata": None if metadata is None else json.dumps(metadata),
+            "metadata": stored,
             "created_ms": now,
         }
 
@@ -294,30 +296,29 @@ class Robots:
 
     # -- federation ---------------------------------------------------------------------------
 
-    def federation(self, principal: Principal, namespace: str, short: str) -> Sequence[dict[str, str]]:
+    def federation(self, principal: Principal, namespace: str, short: str) -> list[dict[str, str]]:
         """The identities elsewhere that may act as this robot: `issuer` and `subject` of each, in the
         order in which they were given. Raises as `get`."""
         owner = self._read(principal, namespace)
         robot_id = self._find(owner, short)[0]
         stored = self._db.value(Row.select(Row.federation).where(Row.id == robot_id))
-        found: Sequence[dict[str, str]] = json.loads(stored) if stored else []
+        found: list[dict[str, str]] = json.loads(stored) if stored else []
         return found
 
     def federate(
-        self, principal: Principal, namespace: str, short: str, identities: Sequence[Mapping[str, str]]
+        self, principal: Principal, namespace: str, short: str, identities: Sequence[tuple[str, str]]
     ) -> None:
-        """Replaces those identities. Raises as `get`, InvalidRequest for an empty or repeated one."""
+        """Replaces those identities, each (issuer, subject). Raises as `get`, InvalidRequest for an empty
+        or repeated one."""
         owner = self._administered(principal, namespace)
         self._find(owner, short)
-        config: list[dict[str, str]] = []
-        for item in identities:
-            entry = {"issuer": item["issuer"], "subject": item["subject"]}
-            if not entry["issuer"] or not entry["subject"]:
+        for identity in identities:
+            if not all(identity):
                 raise InvalidRequest("issuer and subject may not be empty")
-            if entry in config:
-                raise InvalidRequest(f"Duplicate federation config found: {entry}")
-            config.append(entry)
-        event = events.CreateRobotFederation(**_by(principal, owner), robot=short, config=tuple(config))
+            if identities.count(identity) > 1:
+                raise InvalidRequest(f"Duplicate federation config found: {identity}")
+        config = tuple({"issuer": issuer, "subject": subject} for issuer, subject in identities)
+        event = events.CreateRobotFederation(**_by(principal, owner), robot=short, config=config)
         self._ask(event)
         self._change(principal, owner, short, event, {"federation": json.dumps(config)})
 
@@ -389,6 +390,23 @@ class Robots:
         token = (self._box.decrypt(sealed or "") or "") if with_token else None
         given = json.loads(metadata) if metadata else None
         return Robot(ident, name, created, last, description or "", token, given, email or uid)
+
+
+def _stored(metadata: Mapping[str, Any]) -> str:
+    """Raises InvalidRequest for what is no JSON (an infinite number) or nested deeper than it needs to be."""
+    if _is_deeper(metadata, METADATA_DEPTH):
+        raise InvalidRequest(f"unstructured_metadata is nested deeper than {METADATA_DEPTH} levels")
+    try:
+        return json.dumps(metadata, allow_nan=False)
+    except ValueError as error:
+        raise InvalidRequest("unstructured_metadata has a number that JSON does not have") from error
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
 def _by(principal: Principal, owner: NamespaceRow) -> dict[str, Any]:
