@@ -8,6 +8,8 @@ packages=(
     skopeo buildah podman runc umoci docker.io busybox-static zstd
     # servers
     postgresql mariadb-server redis-server
+    # the browser of the API's pages
+    chromium
     # bench
     wrk docker-registry
 )

@@ -7,6 +7,7 @@ from quayframe.registry import Registry
 from . import service
 from .api import routes as api_routes
 from .api.frame import Api
+from .docs import Assets, DocsFile, DocsPage
 from .request import Callers
 from .router import Router
 from .telemetry import Metrics
@@ -36,6 +37,9 @@ def add_all(router: Router, registry: Registry, callers: Callers, metrics: Metri
     router.add_route("/health/endtoend", service.Health(registry, end_to_end=True))
     router.add_route("/status", service.Health(registry, end_to_end=True))
     router.add_route("/metrics", service.MetricsPage(metrics))
+    assets = Assets()
+    router.add_route("/api/v1/docs", DocsPage(assets))
+    router.add_route("/api/v1/docs/{name}", DocsFile(assets))
     router.add_route("/keys/services/{service}/keys", service.PublishedKeys(registry))
     router.add_route("/keys/services/{service}/keys/{kid}", service.PublishedKey(registry))
     for route in registry.plugins.routes(registry.host_for):

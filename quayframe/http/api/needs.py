@@ -21,6 +21,8 @@ class Need(Access):
     """A named check. It raises NotSignedIn, InsufficientScope or NotFound, and may note what it found."""
 
     check: Check
+    anonymous: bool = False
+    """Whether somebody who is not signed in may be let through."""
 
 
 def refuse(call: Call) -> InsufficientScope | NotSignedIn:
@@ -139,13 +141,13 @@ def _superuser(call: Call) -> None:
         raise InsufficientScope()
 
 
-OPEN = Need("open", _open)
+OPEN = Need("open", _open, anonymous=True)
 """Everybody, also where anonymous access is off: what leads to a log-in."""
-ANYONE = Need("anyone", _anyone)
+ANYONE = Need("anyone", _anyone, anonymous=True)
 SIGNED_IN = Need("signed-in", _signed_in)
 USER_READ = Need("user:read", _user_read)
 USER_ADMIN = Need("user:admin", _user_admin)
-REPO_READ = Need("repo:read", _repository(_read))
+REPO_READ = Need("repo:read", _repository(_read), anonymous=True)
 REPO_WRITE = Need("repo:write", _repository(_write))
 REPO_ADMIN = Need("repo:admin", _repository(_admin))
 ORG_ADMIN = Need("org:admin", _organization_admin)

@@ -24,13 +24,14 @@ from quayframe.services.sessions import Session
 from ..render import JSON, to_json
 from . import validation
 from .needs import Need
-from .validation import Body, Query
+from .validation import BadParameter, Body, Query
 
 if TYPE_CHECKING:
     from .frame import Api
 
 F = TypeVar("F", bound=Callable[..., Any])
 METHODS = ("get", "put", "post", "delete")
+DRY_RUN_VALUES = ("1", "true", "0", "false")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Operation:
     fresh: bool
     dry_run: bool
     csrf: bool
+    also: tuple[int, ...]
+    media: tuple[str, ...]
     summary: str
 
 
@@ -70,6 +73,8 @@ def operation(
     fresh: bool = False,
     dry_run: bool = True,
     csrf: bool = True,
+    also: tuple[int, ...] = (),
+    media: tuple[str, ...] = (),
     summary: str = "",
 ) -> Callable[[F], F]:
     """Declares a method of a resource.
@@ -77,20 +82,22 @@ def operation(
     :param ident: the operation's id in the description.
     :param scopes: the OAuth scopes that the description names; the need is what is checked.
     :param body: a Body, or any type that pydantic can check (a list of them).
-    :param answer: the type of what is returned; None where the answer has no body.
+    :param answer: the type of what is returned, also by a Reply; None where the answer has no body.
     :param status: of success.
     :param internal: left out of the description unless it is asked for.
     :param feature: the key of config.yaml without which the path is not there.
     :param fresh: a session must have shown its password within FRESH_LOGIN_TIMEOUT.
     :param dry_run: False for what changes the caller's own session.
     :param csrf: False where nobody's session can be meant.
+    :param also: statuses beside `status` and the faults that every operation of its kind can have.
+    :param media: the content types of an answer that is `bytes`.
     """
 
     def declare(method: F) -> F:
         text = summary or (method.__doc__ or "").strip().partition("\n")[0]
         made = Operation(
             ident, tag, need, scopes, query, body, body_optional, answer, status, internal, feature, fresh,
-            dry_run, csrf, text,
+            dry_run, csrf, also, media, text,
         )  # fmt: skip
         vars(method)["operation"] = made
         return method
@@ -222,7 +229,11 @@ class Resource:
 
 
 def asks_dry_run(req: falcon.Request) -> bool:
-    return req.get_param("dry_run", default="") in ("1", "true")
+    """Raises Refused for a value that is none: whoever mistypes it does not want the real thing."""
+    given = req.get_param("dry_run")
+    if given is not None and given not in DRY_RUN_VALUES:
+        raise BadParameter("dry_run", f"one of {', '.join(DRY_RUN_VALUES)}")
+    return given in ("1", "true")
 
 
 def _event(event: Any) -> dict[str, Any]:
@@ -247,7 +258,7 @@ def _render(resp: falcon.Response, declared: Operation, value: Any) -> None:
         resp.data = reply.value
     elif declared.answer is None and reply.value is None:
         resp.data = b"" if resp.status_code != 204 else None
-        resp.content_type = JSON if resp.status_code == 204 else None
+        resp.content_type = None
     else:
         resp.content_type = JSON
         resp.data = to_json(reply.value)
