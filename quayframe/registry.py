@@ -322,6 +322,7 @@ def _logins(
         activity,
         [provider],
         people.encrypted,
+        people.token_names,
         key=hmac.digest(s.SECRET_KEY.get_secret_value().encode(), b"login failures", "sha256"),
         audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
         audit_logins=s.ACTION_LOG_AUDIT_LOGINS,

@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quayframe import events
@@ -23,6 +23,7 @@ from .clock import now_ms
 from .encrypted import EncryptedPasswords
 from .principal import Principal
 from .robots import Robots
+from .token_names import TokenName
 
 log = logging.getLogger("quayframe.logins")
 
@@ -42,6 +43,7 @@ class Logins:
     """Who is behind a Basic header.
 
     :param providers: asked in turn, until one knows the name.
+    :param tokens: user names that stand for a kind of token.
     :param key: for the HMAC that stands for an account and an address in the failure table.
     """
 
@@ -53,6 +55,7 @@ class Logins:
         activity: Activity,
         providers: Sequence[AuthProvider],
         encrypted: EncryptedPasswords,
+        tokens: Mapping[str, TokenName],
         *,
         key: bytes,
         audit_failures: bool = False,
@@ -64,6 +67,7 @@ class Logins:
         self._activity = activity
         self._providers = providers
         self._encrypted = encrypted
+        self._tokens = tokens
         self._key = key
         self._audit_failures = audit_failures
         self._audit_logins = audit_logins
@@ -71,6 +75,8 @@ class Logins:
     def basic(self, username: str, password: str, ip: str | None) -> Principal:
         """The principal behind a user name and password. Raises Unauthorized with the reason,
         TooManyRequests while the account at this address, or the address, has to wait."""
+        if username in self._tokens:
+            return self._token(self._tokens[username], username, password, ip)
         keys = self._keys(username, ip)
         self._refuse_waiting(keys)
         account: Account | None
@@ -79,14 +85,6 @@ class Logins:
             account, reason = None, WRONG
         elif "+" in username:
             account, reason = self._robot(username, password)
-        elif username.startswith("$"):
-            account, reason = (
-                None,
-                {
-                    "$oauthtoken": "OAuth access token could not be validated",
-                    "$app": "Invalid token",
-                }.get(username, WRONG),
-            )
         else:
             plain = self._encrypted.decrypt(password)
             if plain is None and self._encrypted.required:
@@ -99,6 +97,17 @@ class Logins:
         if not account.verified:
             raise Unauthorized(UNCONFIRMED)
         return self._accounts.principal(account, ip)
+
+    def _token(self, name: TokenName, username: str, token: str, ip: str | None) -> Principal:
+        # Many clients of one address log in under this name: only who repeats the same bad token waits.
+        keys = self._keys(f"{username}\0{token}", ip)
+        self._refuse_waiting(keys)
+        found = name.find(token, ip)
+        if found is None:
+            self._failed(keys, username, ip, name.reason)
+            raise Unauthorized(name.reason)
+        self._forget(keys[0])
+        return found
 
     def check(self, username: str, password: str, ip: str | None) -> Account:
         """The enabled user behind a user name (or e-mail) and a password, whether or not its e-mail has
@@ -123,6 +132,7 @@ class Logins:
                 performer=principal.performer,
                 ip=principal.ip,
                 username=principal.name,
+                via=principal.via,
             )
             self._record(event, principal.account_id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from quayframe.config import Settings
@@ -33,6 +33,7 @@ from .repository_tokens import RepositoryTokens
 from .robots import Robots
 from .sessions import Sessions
 from .teams import Teams
+from .token_names import TokenName, token_names
 from .token_uses import TokenUses
 
 
@@ -69,6 +70,7 @@ class Tenancy:
     authorizing: Authorizing
     app_tokens: AppTokens
     repository_tokens: RepositoryTokens
+    token_names: Mapping[str, TokenName]
     organizations: Organizations
     members: Members
     teams: Teams
@@ -89,6 +91,7 @@ def build(ground: Ground) -> Tenancy:
     oauth = OauthTokens(db, accounts, ground.box, uses)
     applications = Applications(*here, ground.box, oauth)
     authorizations = Authorizations(*here)
+    app, repository_tokens = _app_tokens(ground, uses), RepositoryTokens(db, ground.box, uses)
     return Tenancy(
         ground=ground,
         sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
@@ -102,8 +105,9 @@ def build(ground: Ground) -> Tenancy:
         application_tokens=_application_tokens(ground, applications, oauth),
         authorizations=authorizations,
         authorizing=_authorizing(ground, applications, authorizations, oauth),
-        app_tokens=_app_tokens(ground, uses),
-        repository_tokens=RepositoryTokens(db, ground.box, uses),
+        app_tokens=app,
+        repository_tokens=repository_tokens,
+        token_names=token_names(oauth, app if s.FEATURE_APP_SPECIFIC_TOKENS else None, repository_tokens),
         organizations=Organizations(
             *here,
             only_superusers=s.FEATURE_SUPERUSERS_ORG_CREATION_ONLY,

@@ -88,6 +88,7 @@ class Worker:
     def sweep(self) -> bool:
         if self._mine("sweep"):
             self._registry.collector.sweep()
+            self._registry.tenancy.app_tokens.sweep()
         return False
 
     def work(self) -> bool:
