@@ -141,8 +141,8 @@ class Organizations:
             if not superuser:
                 administered(self._access, principal, name)
             _end_people(tx, found.id)
-            _end_applications(tx, found.id)
-            _end_content(tx, found.id)
+            end_applications(tx, found.id)
+            end_content(tx, found.id)
             now = now_ms()
             epoch = Account.auth_epoch + 1
             robots = (Account.owner == found.id) & LIVE_ACCOUNT
@@ -281,7 +281,7 @@ def _end_people(tx: Tx, organization_id: int) -> None:
     tx.run(Team.delete().where(Team.organization == organization_id))
 
 
-def _end_applications(tx: Tx, organization_id: int) -> None:
+def end_applications(tx: Tx, organization_id: int) -> None:
     """Takes away OAuth applications and all that was given through them."""
     applications = OauthApplication.select(OauthApplication.id).where(
         OauthApplication.organization == organization_id
@@ -292,7 +292,7 @@ def _end_applications(tx: Tx, organization_id: int) -> None:
     tx.run(OauthApplication.delete().where(OauthApplication.organization == organization_id))
 
 
-def _end_content(tx: Tx, namespace_id: int) -> None:
+def end_content(tx: Tx, namespace_id: int) -> None:
     """Marks the repositories as deleted, as the deletion of one does; the collector does the rest."""
     live = (Repository.namespace == namespace_id) & Repository.deleted_ms.is_null()
     # In two steps: MariaDB assigns one column after the other.
