@@ -17,21 +17,35 @@ from .application_tokens import ApplicationTokens
 from .applications import Applications
 from .authorizations import Authorizations
 from .authorizing import Authorizing
+from .confirmations import Confirmations
 from .crypto import SecretBox
+from .departures import Departures
 from .effective import Effective
 from .encrypted import EncryptedPasswords
 from .invites import Invites
 from .jobs import Jobs
 from .mail import Mail, MailOptions
 from .members import Members
+from .messages import Messages
 from .oauth import OauthTokens
 from .organizations import Organizations
+from .ownership import Ownership
+from .people import People
 from .permissions import Permissions
+from .profiles import Profiles
 from .prototypes import Prototypes
+from .registry_size import RegistrySizes
 from .repositories import Repositories
 from .repository_tokens import RepositoryTokens
+from .repository_views import RepositoryViews
 from .robots import Robots
+from .search import Search
+from .service_keys import ServiceKeys
 from .sessions import Sessions
+from .signup import SignUp
+from .stars import Stars
+from .superusers import Rules as UserRules
+from .superusers import Superusers
 from .teams import Teams
 from .token_names import TokenName, token_names
 from .token_uses import TokenUses
@@ -60,6 +74,11 @@ class Tenancy:
     sessions: Sessions
     encrypted: EncryptedPasswords
     mail: Mail
+    confirmations: Confirmations
+    profiles: Profiles
+    people: People
+    signup: SignUp
+    departures: Departures
     robots: Robots
     permissions: Permissions
     effective: Effective
@@ -76,6 +95,14 @@ class Tenancy:
     teams: Teams
     invites: Invites
     prototypes: Prototypes
+    repository_views: RepositoryViews
+    stars: Stars
+    search: Search
+    messages: Messages
+    superusers: Superusers
+    ownership: Ownership
+    service_keys: ServiceKeys
+    registry_sizes: RegistrySizes
 
 
 def build(ground: Ground) -> Tenancy:
@@ -85,18 +112,26 @@ def build(ground: Ground) -> Tenancy:
     here = (db, ground.access, ground.activity)
     required = s.FEATURE_MAILING and s.FEATURE_REQUIRE_TEAM_INVITE
     invites = Invites(*here, ground.jobs, ground.box, required=required, mailing=s.FEATURE_MAILING)
-    robots = _robots(ground)
+    robots, mail = _robots(ground), _mail(ground)
+    recovery_s = int(s.USER_RECOVERY_TOKEN_LIFETIME)
+    confirmations = Confirmations(db, ground.activity, ground.box, mail, recovery_s=recovery_s)
     threshold_s = s.OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S
     uses = TokenUses(db, threshold_s=threshold_s, recording=s.REGISTRY_STATE != "readonly")
     oauth = OauthTokens(db, accounts, ground.box, uses)
     applications = Applications(*here, ground.box, oauth)
     authorizations = Authorizations(*here)
     app, repository_tokens = _app_tokens(ground, uses), RepositoryTokens(db, ground.box, uses)
+    superusers = Superusers(db, accounts, ground.activity, confirmations, _user_rules(s))
     return Tenancy(
         ground=ground,
         sessions=Sessions(db, accounts, secret, int(s.SESSION_TIMEOUT)),
         encrypted=EncryptedPasswords(secret, required=s.FEATURE_REQUIRE_ENCRYPTED_BASIC_AUTH),
-        mail=_mail(ground),
+        mail=mail,
+        confirmations=confirmations,
+        profiles=Profiles(s, db, ground.access),
+        people=People(s, db, accounts, ground.activity, mail, confirmations),
+        signup=SignUp(s, db, accounts, ground.activity, ground.box, confirmations, invites, oauth),
+        departures=Departures(*here, only_superusers=s.FEATURE_SUPERUSERS_ORG_CREATION_ONLY),
         robots=robots,
         permissions=Permissions(*here, ground.check),
         effective=Effective(db, accounts, ground.access, robots.allowed),
@@ -118,6 +153,14 @@ def build(ground: Ground) -> Tenancy:
         teams=Teams(*here, invites),
         invites=invites,
         prototypes=Prototypes(*here),
+        repository_views=RepositoryViews(db, ground.access, tag_expiration_s=int(s.DEFAULT_TAG_EXPIRATION)),
+        stars=Stars(db, ground.access),
+        search=Search(db, ground.access, partial_names=s.FEATURE_PARTIAL_USER_AUTOCOMPLETE),
+        messages=Messages(db),
+        superusers=superusers,
+        ownership=Ownership(db, accounts, ground.activity),
+        service_keys=ServiceKeys(db, superusers, ground.activity),
+        registry_sizes=RegistrySizes(db, ground.jobs),
     )
 
 
@@ -193,4 +236,13 @@ def _authorizing(
         ground.box,
         superusers=s.FEATURE_SUPER_USERS,
         assigning=s.FEATURE_ASSIGN_OAUTH_TOKEN,
+    )
+
+
+def _user_rules(s: Settings) -> UserRules:
+    return UserRules(
+        mailing=s.FEATURE_MAILING,
+        own_passwords=s.AUTHENTICATION_TYPE == "Database",
+        metadata=s.FEATURE_USER_METADATA,
+        bad_domains=s.BLACKLISTED_EMAIL_DOMAINS if s.FEATURE_BLACKLISTED_EMAILS else (),
     )
