@@ -24,19 +24,22 @@ class Caller:
     """Somebody who calls the API. `v1` is put before paths that do not begin with /."""
 
     def __init__(self, app: Any, headers: Mapping[str, str] | None = None, *, session: bool = False) -> None:
-        self._client = falcon.testing.TestClient(app, headers={"Host": HOST, **dict(headers or {})})
+        self.headers = dict(headers or {})
+        self._client = falcon.testing.TestClient(app, headers={"Host": HOST, **self.headers})
         self._session = session
         self.csrf: str | None = None
         self.cookie: str | None = None
 
     def do(self, method: str, path: str, body: Any = None, **options: Any) -> Result:
+        """`body` is sent as JSON, `raw` (a text or bytes) as it is."""
         headers = dict(options.pop("headers", {}))
         if self._session and self.cookie:
             headers["Cookie"] = self.cookie
         if self._session and method not in ("GET", "HEAD", "OPTIONS"):
             headers.setdefault("X-CSRF-Token", self.csrf or "")
-        if body is not None:
-            options["body"] = json.dumps(body)
+        raw = options.pop("raw", None)
+        if body is not None or raw is not None:
+            options["body"] = json.dumps(body) if raw is None else raw
             headers.setdefault("Content-Type", "application/json")
         url = path if path.startswith("/") else f"/api/v1/{path}"
         result = self._client.simulate_request(method, url, headers=headers, **options)
