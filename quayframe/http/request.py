@@ -95,7 +95,7 @@ class Callers:
     def current_token(self, req: falcon.Request) -> BearerToken | None:
         """The same, held against the account as it is now: for what names no repository."""
         token = self.token(req)
-        if token is not None and not self._registry.accounts.is_current(token.principal):
+        if token is not None and not self._registry.gate.is_current(token):
             raise Unauthorized()
         return token
 

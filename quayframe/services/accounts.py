@@ -94,13 +94,6 @@ class Accounts:
         where = (Row.kind == "user") & Row.deleted_ms.is_null()
         return [account_of(r) for r in self._db.rows(Row.select(*ACCOUNT).where(where).order_by(Row.name))]
 
-    def is_current(self, principal: Principal) -> bool:
-        """Whether what a token says of its account is still so; nobody's always is."""
-        if principal.account_id is None:
-            return True
-        where = (Row.uuid == principal.uuid) & Row.deleted_ms.is_null() & (Row.enabled == 1)
-        return bool(self._db.value(Row.select(Row.auth_epoch).where(where)) == principal.epoch)
-
     def any_user(self) -> bool:
         return self._db.one(Row.select(Row.id).where(Row.kind == "user").limit(1)) is not None
 
@@ -156,7 +149,7 @@ class Accounts:
         return account_of(row[1:])
 
     def set_password(self, principal: Principal, name: str, password: str) -> None:
-        """Changes a user's password; every token made with the old one is refused from now on."""
+        """Changes a user's password; every token and session made with the old one ends."""
         names.check_password(password)
         account = self.get(name)
         _self_or_superuser(principal, account)
@@ -166,9 +159,8 @@ class Accounts:
         event = events.UserChangePassword(namespace=name, performer=principal.performer, username=name)
 
         def work(tx: Tx) -> None:
-            tx.run(
-                Row.update(password_hash=hashed, auth_epoch=Row.auth_epoch + 1).where(Row.id == account.id)
-            )
+            ending = {"auth_epoch": Row.auth_epoch + 1, "session_epoch": Row.session_epoch + 1}
+            tx.run(Row.update(password_hash=hashed, **ending).where(Row.id == account.id))
             self._activity.record(tx, event, namespace_id=account.id, performer_id=principal.account_id)
 
         self._db.write(work)

@@ -27,7 +27,7 @@ from quayframe.plugin.storage import ObjectNotFound, UrlRequest
 from .access import Access
 from .activity import Activity
 from .clock import now_ms
-from .gate import HEAD, WIDTH, Allowed, Gate
+from .gate import WIDTH, Allowed, Gate, Question
 from .principal import Principal
 from .repositories import Check, Repositories
 from .storage import Storage, missing
@@ -36,11 +36,11 @@ from .tokens import BearerToken
 TRASH_DELAY_MS = 15 * 60 * 1000
 """After the longest read or signed URL has ended."""
 
-_FIND = (
-    HEAD.format(more=", b.id, b.size, p.location, p.storage_key, l.expires_ms, l.deleted_ms, l.id")
-    + " LEFT JOIN stored_blob b ON b.digest = ?"
+_FIND = Question(
+    ", b.id, b.size, p.location, p.storage_key, l.expires_ms, l.deleted_ms, l.id",
+    " LEFT JOIN stored_blob b ON b.digest = ?"
     " LEFT JOIN repository_blob l ON l.repository_id = r.id AND l.blob_id = b.id"
-    " LEFT JOIN blob_placement p ON p.blob_id = b.id"
+    " LEFT JOIN blob_placement p ON p.blob_id = b.id",
 )
 
 
@@ -86,7 +86,8 @@ class Blobs:
 
     def find(self, token: BearerToken | None, name: RepositoryName, digest: Digest) -> Found:
         """The blob, if this token may pull from the repository and it is visible there."""
-        rows = self._db.sql_rows(_FIND, (*self._gate.params(token, name), digest))
+        sql, params = self._gate.ask(_FIND, token, name)
+        rows = self._db.sql_rows(sql, (*params, digest))
         allowed = self._gate.decide(rows[0], token, name, "pull")
         blob_id, size, _, _, expires, deleted, link_id = rows[0][WIDTH:]
         expired = expires is not None and expires <= now_ms()

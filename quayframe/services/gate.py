@@ -20,19 +20,44 @@ from quayframe.errors import (
 )
 from quayframe.oci.names import RepositoryName
 
+from .clock import now_ms
 from .principal import ANONYMOUS, Principal
 from .tokens import BearerToken, Grant
 
-# One row, whether or not account, namespace and repository exist.
-HEAD = (
-    "SELECT a.enabled, a.auth_epoch, a.deleted_ms, n.id, n.enabled, r.id, r.uuid, r.visibility, r.state,"
-    " r.kind, r.creator_id, r.created_ms{more}"
-    " FROM (SELECT 1 AS one) x LEFT JOIN account a ON a.uuid = ?"
-    " LEFT JOIN account n ON n.name = ? AND n.deleted_ms IS NULL"
-    " LEFT JOIN repository r ON r.namespace_id = n.id AND r.name = ? AND r.deleted_ms IS NULL"
-)
 WIDTH = 12
-_PLAIN = HEAD.format(more="")
+"""Columns of a question's row that decisions read; its own follow."""
+_COLUMNS = (
+    "a.auth_epoch, a.deleted_ms, n.id, n.enabled, r.id, r.uuid, r.visibility, r.state, r.kind, r.creator_id,"
+    " r.created_ms"
+)
+# Of a bearer token that was got with a token of the account or the repository: both have to be there still.
+_ENABLED = "CASE WHEN k.id IS NULL THEN 0 ELSE COALESCE(a.enabled, 1) END"
+_SHOWN = " LEFT JOIN token k ON k.uuid = ? AND (k.expires_ms IS NULL OR k.expires_ms > ?)"
+
+
+class Question:
+    """A query of one row at the least, whether or not account, namespace and repository exist.
+
+    :param more: further columns, each after a comma.
+    :param rest: further joins.
+    """
+
+    def __init__(self, more: str = "", rest: str = "") -> None:
+        self.plain = self._sql("a.enabled", "", more, rest)
+        self.of_token = self._sql(_ENABLED, _SHOWN, more, rest)
+
+    @staticmethod
+    def _sql(enabled: str, shown: str, more: str, rest: str) -> str:
+        return (
+            f"SELECT {enabled}, {_COLUMNS}{more}"
+            " FROM (SELECT 1 AS one) x LEFT JOIN account a ON a.uuid = ?"
+            f"{shown} LEFT JOIN account n ON n.name = ? AND n.deleted_ms IS NULL"
+            f" LEFT JOIN repository r ON r.namespace_id = n.id AND r.name = ? AND r.deleted_ms IS NULL{rest}"
+        )
+
+
+_PLAIN = Question()
+_NOWHERE = RepositoryName("", "")
 
 _NEEDS = {"pull": "pull", "push": "push", "delete": "push", "admin": "*"}
 
@@ -65,33 +90,49 @@ class Gate:
         self._db = db
         self._rules = rules
 
-    def params(self, token: BearerToken | None, name: RepositoryName) -> tuple[str, str, str]:
-        """The parameters of HEAD."""
-        uuid = token.principal.uuid if token is not None else None
-        return (uuid or "", name.namespace, name.name)
+    def ask(
+        self, question: Question, token: BearerToken | None, name: RepositoryName
+    ) -> tuple[str, tuple[Any, ...]]:
+        """The question's SQL for this token, and its parameters before those of `rest`."""
+        if token is None:
+            return question.plain, ("", name.namespace, name.name)
+        uuid, shown = token.principal.uuid or "", token.principal.token
+        if shown is None:
+            return question.plain, (uuid, name.namespace, name.name)
+        return question.of_token, (uuid, shown, now_ms(), name.namespace, name.name)
+
+    def is_current(self, token: BearerToken) -> bool:
+        """Whether the account, and the token that was shown, are still what they were: for what names
+        no repository."""
+        principal = token.principal
+        if principal.account_id is None and principal.token is None:
+            return True
+        sql, params = self.ask(_PLAIN, token, _NOWHERE)
+        row = self._db.sql_one(sql, params)
+        assert row is not None
+        return not _is_over(row, principal)
 
     def pass_(self, token: BearerToken | None, name: RepositoryName, need: str) -> Allowed:
         """Decides by a query of its own. `need` is pull, push, delete or admin.
 
         Raises Unauthorized with the scope to ask for, NameUnknown for a repository that is not there
         (unless push may create it)."""
-        row = self._db.sql_one(_PLAIN, self.params(token, name))
+        sql, params = self.ask(_PLAIN, token, name)
+        row = self._db.sql_one(sql, params)
         assert row is not None
         return self.decide(row, token, name, need)
 
     def decide(
         self, row: tuple[Any, ...], token: BearerToken | None, name: RepositoryName, need: str
     ) -> Allowed:
-        """Decides by the first columns of `row`, which HEAD's query gave."""
-        a_enabled, a_epoch, a_deleted, n_id, n_enabled, r_id, _, visibility, state, kind = row[:10]
+        """Decides by the first columns of `row`, which a Question gave."""
+        n_id, n_enabled, r_id, _, visibility, state, kind = row[3:10]
         full = name.full
         if token is None:
             principal, grant = ANONYMOUS, None
         else:
             principal, grant = token.principal, token.grants.get(full)
-            if principal.account_id is not None and (
-                not a_enabled or a_deleted is not None or a_epoch != principal.epoch
-            ):
+            if _is_over(row, principal):
                 raise self._refuse(full, need)
         public = r_id is not None and visibility == "public" and self._rules.anonymous
         if need == "pull" and public:
@@ -144,6 +185,14 @@ class Gate:
     @staticmethod
     def _refuse(full: str, need: str) -> Unauthorized:
         return Unauthorized(scope=scope_for(full, need))
+
+
+def _is_over(row: tuple[Any, ...], principal: Principal) -> bool:
+    """Whether what the token says of its account, or the token that was shown for it, is no longer so."""
+    enabled, epoch, deleted = row[:3]
+    if principal.account_id is not None:
+        return not enabled or deleted is not None or epoch != principal.epoch
+    return principal.token is not None and not enabled
 
 
 def scope_for(full: str, need: str) -> str:

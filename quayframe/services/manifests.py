@@ -30,7 +30,7 @@ from . import blobs
 from .activity import Activity
 from .clock import now_ms
 from .content import pending
-from .gate import HEAD, WIDTH, Allowed, Gate
+from .gate import WIDTH, Allowed, Gate, Question
 from .repositories import Check, Repositories
 from .tags import ANY, Condition, Tags
 from .tokens import BearerToken
@@ -38,24 +38,21 @@ from .visibility import visible
 
 MOST_TAGS = 100
 
-_BY_TAG = (
-    HEAD.format(more=", m.digest, m.media_type, m.body, m.deleted_ms, t.end_ms, m.id")
-    + " LEFT JOIN tag t ON t.repository_id = r.id AND t.name = ?"
-    " LEFT JOIN manifest m ON m.id = t.manifest_id"
+_BY_TAG = Question(
+    ", m.digest, m.media_type, m.body, m.deleted_ms, t.end_ms, m.id",
+    " LEFT JOIN tag t ON t.repository_id = r.id AND t.name = ? LEFT JOIN manifest m ON m.id = t.manifest_id",
 )
 # `alive` is settled in the same query for what most pulls ask for: a tagged manifest, a child of a
 # tagged index, one under a temporary hold. What it does not settle is walked.
-_BY_DIGEST = (
-    HEAD.format(
-        more=", m.digest, m.media_type, m.body, m.deleted_ms, m.id, CASE WHEN"
-        " EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND (t.end_ms IS NULL OR t.end_ms > ?))"
-        " OR EXISTS (SELECT 1 FROM manifest_child c JOIN manifest i ON i.id = c.parent_id"
-        " JOIN tag t ON t.manifest_id = i.id WHERE c.child_id = m.id AND i.deleted_ms IS NULL"
-        " AND (t.end_ms IS NULL OR t.end_ms > ?))"
-        " OR EXISTS (SELECT 1 FROM manifest_hold h WHERE h.manifest_id = m.id AND h.expires_ms > ?)"
-        " THEN 1 ELSE 0 END"
-    )
-    + " LEFT JOIN manifest m ON m.repository_id = r.id AND m.digest = ?"
+_BY_DIGEST = Question(
+    ", m.digest, m.media_type, m.body, m.deleted_ms, m.id, CASE WHEN"
+    " EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND (t.end_ms IS NULL OR t.end_ms > ?))"
+    " OR EXISTS (SELECT 1 FROM manifest_child c JOIN manifest i ON i.id = c.parent_id"
+    " JOIN tag t ON t.manifest_id = i.id WHERE c.child_id = m.id AND i.deleted_ms IS NULL"
+    " AND (t.end_ms IS NULL OR t.end_ms > ?))"
+    " OR EXISTS (SELECT 1 FROM manifest_hold h WHERE h.manifest_id = m.id AND h.expires_ms > ?)"
+    " THEN 1 ELSE 0 END",
+    " LEFT JOIN manifest m ON m.repository_id = r.id AND m.digest = ?",
 )
 
 
@@ -112,7 +109,8 @@ class Manifests:
     ) -> Pulled:
         """What a tag names now, by one query. For a client that accepts no index, the image for
         linux/amd64 in it. Raises Unauthorized, NameUnknown, TagExpired, ManifestUnknown."""
-        row = self._db.sql_one(_BY_TAG, (*self._gate.params(token, name), tag))
+        sql, params = self._gate.ask(_BY_TAG, token, name)
+        row = self._db.sql_one(sql, (*params, tag))
         assert row is not None
         allowed = self._gate.decide(row, token, name, "pull")
         digest, media_type, body, deleted, end, _ = row[WIDTH:]
@@ -144,7 +142,8 @@ class Manifests:
     def pull_digest(self, token: BearerToken | None, name: RepositoryName, digest: Digest) -> Pulled:
         """A manifest by its digest, while it can be seen (visibility.py)."""
         now = now_ms()
-        row = self._db.sql_one(_BY_DIGEST, (now, now, now, *self._gate.params(token, name), digest))
+        sql, params = self._gate.ask(_BY_DIGEST, token, name)
+        row = self._db.sql_one(sql, (now, now, now, *params, digest))
         assert row is not None
         allowed = self._gate.decide(row, token, name, "pull")
         found, media_type, body, deleted, manifest_id, alive = row[WIDTH:]

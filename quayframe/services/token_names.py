@@ -27,7 +27,7 @@ def token_names(
     return {
         "$oauthtoken": TokenName(oauth.principal, "OAuth access token could not be validated"),
         "$app": TokenName(app.principal if app is not None else _nobody, "Invalid token"),
-        "$token": TokenName(repository.principal, "Invalid token"),
+        "$token": TokenName(repository.principal, "Invalid Username or Password"),
     }
 
 

@@ -98,7 +98,7 @@ class Tokens:
         Raises InvalidRequest for a text that is no scope, NameInvalid, Unauthorized for nobody
         without a scope or with FEATURE_ANONYMOUS_ACCESS off.
         """
-        if principal.account_id is None and (not scopes or not self._anonymous):
+        if principal.kind == "anonymous" and (not scopes or not self._anonymous):
             raise Unauthorized()
         access: list[dict[str, Any]] = []
         facts: dict[str, list[Any]] = {}
@@ -130,16 +130,7 @@ class Tokens:
             "com.apostille.root": "$disabled",
             "repositories": facts,
         }
-        if principal.account_id is not None:
-            robot = principal.kind == "robot"
-            context |= {
-                "version": 2,
-                "entity_kind": "robot" if robot else "user",
-                "entity_reference": principal.name if robot else principal.uuid,
-                "kind": "user",
-                "user": principal.name,
-                "account": [principal.account_id, principal.uuid, principal.epoch],
-            }
+        context |= _identity(principal)
         return context
 
     def _scope(
@@ -249,14 +240,65 @@ class Tokens:
         facts = context.get("repositories") if isinstance(context, dict) else None
         if not isinstance(context, dict) or not isinstance(facts, dict):
             raise Unauthorized("Invalid bearer token: it has no context")
-        principal = ANONYMOUS
-        account = context.get("account")
-        if account:
-            kind = "robot" if context.get("entity_kind") == "robot" else "user"
-            superuser = kind == "user" and self._accounts.is_superuser(claims["sub"])
-            principal = Principal(kind, account[0], account[1], claims["sub"], account[2], superuser)
+        principal = self._principal(claims["sub"], context)
         grants = {
             full: Grant(frozenset(actions), uuid, bool(public))
             for full, (uuid, public, actions) in facts.items()
         }
         return BearerToken(principal, grants, kid, int(claims["iat"]), int(claims["exp"]))
+
+    def _principal(self, name: str, context: dict[str, Any]) -> Principal:
+        """Who the token was made for, with what limits it: what is decided later by its name (where to
+        make a repository, what to list) is decided within them."""
+        account, shown = context.get("account"), context.get("shown")
+        via, uuid = shown or ("password", None)
+        if context.get("grant"):
+            repository_id, role = context["grant"]
+            return Principal("token", via=via, token=uuid, grant=(repository_id, role))
+        if not account:
+            return ANONYMOUS
+        kind = "robot" if context.get("entity_kind") == "robot" else "user"
+        listed = context.get("scopes")
+        scopes = None if listed is None else frozenset(listed)
+        user, super_ = kind == "user", scopes is None or "super:user" in scopes
+        return Principal(
+            kind,
+            account[0],
+            account[1],
+            name,
+            account[2],
+            user and super_ and self._accounts.is_superuser(name),
+            None,
+            user and self._accounts.is_readonly_superuser(name),
+            scopes,
+            via,
+            uuid,
+        )
+
+
+_ENTITIES = {"oauth": "oauthtoken", "app": "appspecifictoken", "repository": "token"}
+
+
+def _identity(principal: Principal) -> dict[str, Any]:
+    """Who a token is made for, as its `context` says it; nothing for nobody."""
+    if principal.kind == "anonymous":
+        return {}
+    robot = principal.kind == "robot"
+    said: dict[str, Any] = {"version": 2, "kind": "user"}
+    if principal.token is None:
+        said["entity_kind"] = "robot" if robot else "user"
+        said["entity_reference"] = principal.name if robot else principal.uuid
+    else:
+        said["entity_kind"] = _ENTITIES[principal.via]
+        said["entity_reference"] = principal.token
+        said["shown"] = [principal.via, principal.token]
+    if principal.via == "oauth":
+        said |= {"kind": "oauth", "oauth": principal.token}
+    if principal.account_id is not None:
+        said["user"] = principal.name
+        said["account"] = [principal.account_id, principal.uuid, principal.epoch]
+    if principal.grant is not None:
+        said |= {"kind": "token", "token": principal.token, "grant": list(principal.grant)}
+    if principal.scopes is not None:
+        said["scopes"] = sorted(principal.scopes)
+    return said
