@@ -72,7 +72,7 @@ class Confirmations:
         self, tx: Tx, account_id: int, username: str, email: str, kind: str, template: str | None = None
     ) -> bool:
         """Sends a code of this kind to `email`, in the transaction of the act that wants it; False when
-        one has just been sent, or mail is off. An older code of the kind ends.
+        one has just been sent, or mail is off. Of changes and recoveries only the last code is good.
 
         :param template: of the mail, where it is not the kind's own (useradded for confirm)."""
         now = now_ms()
@@ -80,7 +80,8 @@ class Confirmations:
         recent = mine & (Confirmation.email == email) & (Confirmation.created_ms > now - PAUSE_MS)
         if not self._mail.on or tx.one(Confirmation.select(Confirmation.id).where(recent)) is not None:
             return False
-        tx.run(Confirmation.delete().where(mine))
+        if kind != CONFIRM:
+            tx.run(Confirmation.delete().where(mine))
         life = self._recovery_s * 1000 if kind == RECOVER else CONFIRM_MS
         code = _new_code()
         tx.insert(
@@ -165,6 +166,8 @@ class Confirmations:
             mine = Row.id == account.id
             if kind == CONFIRM:
                 tx.run(Row.update(verified=1).where(mine))
+                others = (Confirmation.account == account.id) & (Confirmation.kind == CONFIRM)
+                tx.run(Confirmation.delete().where(others))
                 return Confirmed(kind, account.name, email)
             emails.take(tx, email, account.id)
             tx.run(Row.update(verified=1, email=email).where(mine))

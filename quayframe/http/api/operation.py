@@ -170,14 +170,18 @@ class Call:
     # -- the caller's own session ---------------------------------------------------------------
 
     def sign_in(self, account: Account) -> None:
-        """The answer signs the caller in, with a new session and a new CSRF token."""
+        """The answer signs the caller in, with a new session and a new CSRF token; a dry run does not."""
+        if self.registry.db.rehearsed() is not None:
+            return
         if self.session is not None and self.session.account is not None:
             self.registry.tenancy.sessions.end(self.session)
         self.session = self.req.context.keep = self.registry.tenancy.sessions.begin(account)
         self.resp.set_header("X-Next-CSRF-Token", self.session.csrf)
 
     def sign_out(self) -> None:
-        """The answer leaves the caller with a session of nobody."""
+        """The answer leaves the caller with a session of nobody; a dry run does not."""
+        if self.registry.db.rehearsed() is not None:
+            return
         if self.session is not None:
             self.registry.tenancy.sessions.end(self.session)
         self.session = self.req.context.keep = self.registry.tenancy.sessions.begin()
