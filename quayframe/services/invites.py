@@ -18,7 +18,7 @@ from .access import Access, NamespaceRow
 from .activity import Activity
 from .clock import now_ms
 from .crypto import SecretBox
-from .jobs import Jobs
+from .mail import Mail
 from .membership import LIVE_ACCOUNT, PERSON, Person, TeamRow, administered, get_team, person, take_turn
 from .principal import Principal
 
@@ -49,27 +49,24 @@ class _Found:
 
 class Invites:
     """:param required: whether who is not in the organization has to accept (FEATURE_MAILING and
-    FEATURE_REQUIRE_TEAM_INVITE); else they are added at once.
-    :param mailing: FEATURE_MAILING."""
+    FEATURE_REQUIRE_TEAM_INVITE); else they are added at once."""
 
     def __init__(
         self,
         db: Database,
         access: Access,
         activity: Activity,
-        jobs: Jobs,
         box: SecretBox,
+        mail: Mail,
         *,
         required: bool = True,
-        mailing: bool = True,
     ) -> None:
         self._db = db
         self._access = access
         self._activity = activity
-        self._jobs = jobs
         self._box = box
+        self._mail = mail
         self.required = required
-        self._mailing = mailing
 
     # -- inviting -----------------------------------------------------------------------------
 
@@ -100,16 +97,14 @@ class Invites:
             **_by(principal, namespace.name), user=name, member=name, email=address, team=team.name
         )
         self._activity.record(tx, event, namespace_id=namespace.id, performer_id=principal.account_id)
-        to = address or (user.seed if user else "")
-        if self._mailing and names.is_email(to):
-            values = {
-                "username": name or address,
-                "inviter": principal.name,
-                "team": team.name,
-                "organization": namespace.name,
-                "code": code,
-            }
-            self._jobs.add(tx, "mail", {"to": to, "template": "teaminvite", "values": values})
+        values = {
+            "username": name or address,
+            "inviter": principal.name,
+            "team": team.name,
+            "organization": namespace.name,
+            "code": code,
+        }
+        self._mail.queue(tx, address or (user.seed if user else None), "teaminvite", values)
 
     def invite_email(self, principal: Principal, org: str, team: str, email: str) -> None:
         """Invites whoever reads the mail of this address.

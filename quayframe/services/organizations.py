@@ -19,6 +19,7 @@ from quayframe.oci import names
 from .access import Access, NamespaceRow
 from .activity import Activity
 from .clock import now_ms
+from .forgetting import forget
 from .membership import (
     LIVE_ACCOUNT,
     administered,
@@ -31,6 +32,8 @@ from .principal import Principal
 
 TAKEN = "A user or organization with this name already exists"
 CHANGEABLE = ("email", "contact_email", "invoice_email", "invoice_email_address", "tag_expiration_s")
+_MANY = 1000
+"""Accounts that are named one by one in a statement."""
 _KEPT = ("email", "invoice_email", "invoice_email_address")
 
 
@@ -145,9 +148,14 @@ class Organizations:
             end_content(tx, found.id)
             now = now_ms()
             epoch = Account.auth_epoch + 1
-            robots = (Account.owner == found.id) & LIVE_ACCOUNT
-            tx.run(Account.update(deleted_ms=now, auth_epoch=epoch).where(robots))
-            tx.run(Account.update(deleted_ms=now, auth_epoch=epoch).where(Account.id == found.id))
+            gone = Account.update(deleted_ms=now, auth_epoch=epoch, robot_token=None)
+            own = (Account.owner == found.id) & LIVE_ACCOUNT
+            robots = [i for (i,) in tx.rows(Account.select(Account.id).where(own))]
+            for start in range(0, len(robots), _MANY):
+                some = robots[start : start + _MANY]
+                forget(tx, some)
+                tx.run(gone.where(Account.id.in_(some)))
+            tx.run(gone.where(Account.id == found.id))
             self._record(tx, principal, found, events.OrgDelete(**_by(principal, name)))
 
         self._db.write(work)

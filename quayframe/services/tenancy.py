@@ -111,8 +111,8 @@ def build(ground: Ground) -> Tenancy:
     secret = s.SECRET_KEY.get_secret_value()
     here = (db, ground.access, ground.activity)
     required = s.FEATURE_MAILING and s.FEATURE_REQUIRE_TEAM_INVITE
-    invites = Invites(*here, ground.jobs, ground.box, required=required, mailing=s.FEATURE_MAILING)
     robots, mail = _robots(ground), _mail(ground)
+    invites = Invites(*here, ground.box, mail, required=required)
     recovery_s = int(s.USER_RECOVERY_TOKEN_LIFETIME)
     confirmations = Confirmations(db, ground.activity, ground.box, mail, recovery_s=recovery_s)
     threshold_s = s.OAUTH_TOKEN_LAST_ACCESSED_UPDATE_THRESHOLD_S

@@ -17,6 +17,7 @@ from quayframe.services.clock import now_ms
 from quayframe.services.crypto import SecretBox
 from quayframe.services.invites import Invites
 from quayframe.services.jobs import Jobs
+from quayframe.services.mail import Mail, MailOptions
 from quayframe.services.members import Members
 from quayframe.services.organizations import Organizations
 from quayframe.services.principal import Principal
@@ -37,7 +38,8 @@ class OrganizationWorld:
         self.box = SecretBox("a key")
         self.access = Access(db, superusers_full=full_superusers)
         here = (db, self.access, Activity(db))
-        self.invites = Invites(*here, Jobs(db), self.box, required=invite, mailing=invite)
+        self.mail = Mail(Jobs(db), self.box, MailOptions("localhost"), on=invite)
+        self.invites = Invites(*here, self.box, self.mail, required=invite)
         self.organizations = Organizations(*here, tag_expirations=(0, 86400), tag_expiration_s=86400)
         self.members = Members(*here)
         self.teams = Teams(*here, self.invites)
@@ -101,6 +103,12 @@ class OrganizationWorld:
         """The codes of all open invitations, in the order of making."""
         rows = self.db.rows(TeamInvite.select(TeamInvite.code).order_by(TeamInvite.id))
         return [self.box.decrypt(code) or "" for (code,) in rows]
+
+    def mails(self) -> list[tuple[str, str]]:
+        """The mails that wait: (address, text)."""
+        rows = self.db.rows(tables.Job.select(tables.Job.payload).where(tables.Job.kind == "mail"))
+        composed = [self.mail.compose(json.loads(payload)) for (payload,) in rows]
+        return [(str(mail["To"]), mail.as_string()) for mail in composed]
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         """The events of these kinds, without the fields that are null."""
