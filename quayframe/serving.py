@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,11 @@ CERT = "QUAYFRAME_CERT"
 KEY = "QUAYFRAME_KEY"
 TARGET = "QUAYFRAME_TARGET"
 STOP_SECONDS = "QUAYFRAME_STOP_SECONDS"
-NAMES = frozenset({CONFIG, DATA, BIND, SERVER, ONLY, WORKERS, THREADS, CERT, KEY, TARGET, STOP_SECONDS})
+SUPERVISOR = "QUAYFRAME_SUPERVISOR"
+"""The process id of the `quayframe serve` that runs a child."""
+NAMES = frozenset(
+    {CONFIG, DATA, BIND, SERVER, ONLY, WORKERS, THREADS, CERT, KEY, TARGET, STOP_SECONDS, SUPERVISOR}
+)
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """The folder that prometheus-client shares its numbers in; the name is that library's."""
 
@@ -132,6 +137,16 @@ def read(environ: Mapping[str, str] | None = None) -> ServeOptions:
         target=env.get(TARGET, default.target),
         stop_seconds=_number(env, STOP_SECONDS, default.stop_seconds),
     )
+
+
+def supervisor() -> int | None:
+    """The process id of the `quayframe serve` that runs this process; None where none does."""
+    return _number(os.environ, SUPERVISOR, 0) or None
+
+
+def end(pid: int) -> None:
+    """Tells a supervisor to end what it runs, each when it has done what is under way, and then itself."""
+    os.kill(pid, signal.SIGTERM)
 
 
 def parse_bind(text: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from .loading import Loaded, StorageEntry, load
 from .mask import plain
 from .settings import Settings
 from .show import catalogue_of, dump, dump_yaml, explain, schema
+from .told import told
 from .types import MASK, DatabaseUri, Duration, Size
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "load",
     "plain",
     "schema",
+    "told",
 ]

@@ -110,6 +110,10 @@ class TenancyKeys(Keys):
     LOCAL_OAUTH_HANDLER: str = Field(
         default="/oauth/localapp", pattern="^/", description="Path of the page that shows a generated token."
     )
+    FEATURE_REPO_MIRROR: bool = Field(
+        default=False,
+        description="The state of repositories (normal, read-only) can be changed over the API.",
+    )
     SEARCH_RESULTS_PER_PAGE: int = Field(default=10, ge=1, description="Results of a page of a search.")
     SEARCH_MAX_RESULT_PAGE_COUNT: int = Field(default=10, ge=1, description="Most pages of a search.")
     AVATAR_KIND: Literal["local", "gravatar"] = Field(

@@ -11,6 +11,7 @@ from .keys_accounts import AccountKeys
 from .keys_core import CoreKeys
 from .keys_registry import RegistryKeys
 from .keys_storage import StorageKeys
+from .keys_tenancy import TenancyKeys
 from .known import NOT_BUILT, NOT_BUILT_PATTERNS
 from .show import default_text, type_name
 
@@ -20,6 +21,7 @@ PAGE = Path("docs/reference/config.md")
 _GROUPS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The registry as a whole", CoreKeys),
     ("Accounts and log-in", AccountKeys),
+    ("People and their API", TenancyKeys),
     ("Protocol, tags, artifacts", RegistryKeys),
     ("Storage", StorageKeys),
 )

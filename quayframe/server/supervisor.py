@@ -95,7 +95,7 @@ class _Supervisor:
         said = variables(options)
         # an option from outside must not be taken for one that was asked for
         inherited = {name: text for name, text in os.environ.items() if name not in serving.NAMES}
-        env = inherited | said | {serving.METRICS: str(metrics)}
+        env = inherited | said | {serving.METRICS: str(metrics), serving.SUPERVISOR: str(os.getpid())}
         tie = tied_to(os.getpid())
         self._web = Child("web server", (sys.executable, "-m", "quayframe.server"), env, tie)
         self._worker = Child("background worker", options.background, env, tie)

@@ -38,6 +38,7 @@ class Worker:
         return {
             "sweep": lambda payload: registry.collector.sweep(int(payload.get("idle_ms", 0))),
             "mail": registry.tenancy.mail.deliver,
+            "registry_size": registry.tenancy.registry_sizes.count,
         }
 
     def stop(self) -> None:
