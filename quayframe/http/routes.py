@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from quayframe.registry import Registry
 
-from . import service
+from . import pages, service, web
 from .api import routes as api_routes
 from .api.frame import Api
 from .docs import Assets, DocsFile, DocsPage
+from .html import Pages
 from .request import Callers
 from .router import Router
 from .telemetry import Metrics
@@ -37,6 +38,12 @@ def add_all(router: Router, registry: Registry, callers: Callers, metrics: Metri
     router.add_route("/health/endtoend", service.Health(registry, end_to_end=True))
     router.add_route("/status", service.Health(registry, end_to_end=True))
     router.add_route("/metrics", service.MetricsPage(metrics))
+    html = Pages(registry, callers)
+    router.add_route("/csrf_token", web.CsrfToken(html))
+    router.add_route("/config", web.PublicConfig(registry))
+    router.add_route("/confirm", pages.Confirm(html))
+    router.add_route("/recovery", pages.Recover(html))
+    router.add_route("/confirminvite", pages.ConfirmInvite(html))
     assets = Assets()
     router.add_route("/api/v1/docs", DocsPage(assets))
     router.add_route("/api/v1/docs/{name}", DocsFile(assets))
