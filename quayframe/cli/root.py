@@ -15,6 +15,8 @@ _COMMANDS = {
     "plugins": "provide:plugins",
     "user": "users:user",
     "robot": "users:robot",
+    "organization": "organizations:organization",
+    "team": "organizations:team",
     "repository": "repositories:repository",
     "sweep": "sweep:sweep",
     "worker-process": "serve:worker_process",

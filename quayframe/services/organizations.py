@@ -24,6 +24,7 @@ from .membership import (
     LIVE_ACCOUNT,
     administered,
     end_tokens,
+    find_person,
     organization,
     take_turn,
     teams_of,
@@ -93,17 +94,20 @@ class Organizations:
     # -- making and ending --------------------------------------------------------------------
 
     def create(
-        self, principal: Principal, name: str, email: str | None = None, contact_email: str | None = None
+        self,
+        principal: Principal,
+        name: str,
+        email: str | None = None,
+        contact_email: str | None = None,
+        *,
+        admin: str | None = None,
     ) -> None:
         """Makes an organization with its team `owners`, whose one member is the principal.
 
-        Raises NotSignedIn, InsufficientScope, NameInvalid, InvalidRequest for the e-mail and a taken name."""
-        if principal.account_id is None:
-            raise NotSignedIn() if principal.kind == "anonymous" else InsufficientScope()
-        if not self._access.may_create_organization(principal) or not principal.may("user:admin"):
-            raise InsufficientScope()
-        if self._only_superusers and not principal.superuser:
-            raise InsufficientScope()
+        :param admin: the user who is that member where the system itself acts.
+        Raises NotSignedIn, InsufficientScope, NameInvalid, InvalidRequest for the e-mail, the admin and a
+        taken name."""
+        owner = self._first_admin(principal, admin)
         names.check_namespace(name)
         if email is not None:
             _check_email(email)
@@ -117,10 +121,25 @@ class Organizations:
             made = int(tx.value(Account.select(Account.id).where(Account.name == name)))
             owners = {"name": "owners", "role": "admin", "description": ""}
             team = tx.insert(Team, uuid=str(uuid.uuid4()), organization=made, **owners)
-            tx.insert(TeamMember, team=team, account=principal.account_id)
+            tx.insert(TeamMember, team=team, account=owner)
             self._activity.record(tx, event, namespace_id=made, performer_id=principal.account_id)
 
         self._db.write(work)
+
+    def _first_admin(self, principal: Principal, admin: str | None) -> int:
+        """The id of the account that will own a new organization, if the principal may make one."""
+        if principal.kind == "system":
+            found = find_person(self._db, admin or "")
+            if found is None or found.is_robot:
+                raise InvalidRequest(f"there is no user {admin}")
+            return found.id
+        if principal.account_id is None:
+            raise NotSignedIn() if principal.kind == "anonymous" else InsufficientScope()
+        if not self._access.may_create_organization(principal) or not principal.may("user:admin"):
+            raise InsufficientScope()
+        if self._only_superusers and not principal.superuser:
+            raise InsufficientScope()
+        return principal.account_id
 
     def delete(self, principal: Principal, name: str, *, as_superuser: bool = False) -> None:
         """Ends an organization: its name stays taken, nobody finds it or what is in it any more.

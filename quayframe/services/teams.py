@@ -200,7 +200,10 @@ class Teams:
         """Adds a user, or a robot of the organization, or invites a user: (who, whether invited).
 
         Robots and users who are in the organization join at once; others too when invitations are
-        off. Raises NotFound for the team, InvalidRequest for the account, Refused for a member."""
+        off, or the system itself acts.
+
+        Raises NotFound for the team, InvalidRequest for the account, Refused for a member,
+        NotSignedIn, InsufficientScope."""
 
         def work(tx: Tx) -> tuple[Person, bool]:
             namespace = take_turn(tx, self._access, principal, org)
@@ -213,7 +216,9 @@ class Teams:
             where = (TeamMember.team == team.id) & (TeamMember.account == found.id)
             if tx.one(TeamMember.select(TeamMember.id).where(where)) is not None:
                 raise Refused(f"User {who} is already a member of team {name}")
-            at_once = found.is_robot or is_member(self._db, namespace.id, found.id)
+            at_once = (
+                found.is_robot or principal.kind == "system" or is_member(self._db, namespace.id, found.id)
+            )
             if self._invites.required and not at_once:
                 self._invites.add(tx, principal, namespace, team, found)
                 return found, True
