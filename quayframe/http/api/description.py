@@ -170,11 +170,9 @@ def _renamed(schema: Any) -> Any:
 
 
 def _operation(declared: Operation, method: str, path: str, schemas: _Schemas) -> dict[str, Any]:
-    changes = method != "GET"
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in re.findall(r"\{(\w+)\}", path)
-    ]
+    # What is always refused has nothing to rehearse.
+    changes = method != "GET" and declared.status < 400
+    parameters = [_path_parameter(name) for name in re.findall(r"\{(\w+)\}", path)]
     if declared.query is not None:
         parameters += _query(declared.query.model_json_schema(schema_generator=_WithoutTitles))
     if changes and declared.dry_run:
@@ -201,6 +199,14 @@ def _operation(declared: Operation, method: str, path: str, schemas: _Schemas) -
             "content": {_JSON: {"schema": schemas.body(declared.body)}},
         }
     return made
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": name, "in": "path", "required": True}
+    if name == "repository":
+        # OpenAPI has no parameter that spans segments; clients send the slash as %2F.
+        made |= {"description": "`namespace/name`", "example": "devtable/simple"}
+    return made | {"schema": {"type": "string", "minLength": 1}}
 
 
 def _security(declared: Operation) -> list[dict[str, list[str]]]:
