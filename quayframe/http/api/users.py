@@ -279,7 +279,7 @@ class Initialize(Resource):
     path = "/api/v1/user/initialize"
 
     @operation(
-        "initializeUser",
+        "createInitialUser",
         "user",
         needs.Need("initialize", _may_initialize, anonymous=True),
         body=Initialization,
