@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,11 +11,23 @@ from organization_world import OrganizationWorld, at_once
 
 from quayframe.data import migrations, tables, tenancy
 from quayframe.data.db import Database
-from quayframe.errors import InsufficientScope, InvalidRequest, NameInvalid, NotFound, NotSignedIn, Refused
+from quayframe.errors import (
+    InsufficientScope,
+    InvalidRequest,
+    NameInvalid,
+    NotFound,
+    NotSignedIn,
+    Refused,
+    RegistryError,
+)
+from quayframe.oci.names import RepositoryName
 from quayframe.services.access import Access
+from quayframe.services.accounts import Accounts
 from quayframe.services.activity import Activity
 from quayframe.services.organizations import Organizations
+from quayframe.services.passwords import PasswordChecker
 from quayframe.services.principal import ANONYMOUS, Principal
+from quayframe.services.repositories import Repositories
 
 
 @pytest.fixture
@@ -236,6 +249,26 @@ def test_deleting_leaves_the_neighbour_alone(world: OrganizationWorld) -> None:
 
     assert world.organizations.details(world.boss, "other").is_admin
     assert world.access.repository("boss", "mine") is not None
+
+
+def test_nothing_alive_stays_behind_in_what_is_deleted_meanwhile(world: OrganizationWorld) -> None:
+    accounts = Accounts(world.db, Activity(world.db), PasswordChecker(1))
+    repositories = Repositories(world.db, accounts, world.access, Activity(world.db), lambda event: None)
+
+    def make(number: int) -> None:
+        repositories.create(world.boss, RepositoryName("org", f"app{number}"), "private")
+
+    told = at_once(
+        *[partial(make, number) for number in range(4)],
+        lambda: world.teams.put(world.boss, "org", "dev", "member"),
+        lambda: world.organizations.delete(world.boss, "org"),
+        *[partial(make, number) for number in range(4, 6)],
+    )
+
+    assert told[5] is None
+    assert all(error is None or isinstance(error, RegistryError | tuple) for error in told), told
+    live = tables.Repository.select(tables.Repository.name).where(tables.Repository.deleted_ms.is_null())
+    assert world.db.rows(live) == world.db.rows(tables.Team.select(tables.Team.id)) == []
 
 
 def test_only_admins_and_superusers_who_say_so_delete(world: OrganizationWorld) -> None:
