@@ -64,7 +64,7 @@ class SignIn(Resource):
         internal=True,
         feature="FEATURE_DIRECT_LOGIN",
         dry_run=False,
-        also=(403,),
+        also=(429,),
     )
     def post(self, call: Call) -> Success | Reply:
         """Signs in with a user name (or e-mail) and a password."""
@@ -100,7 +100,7 @@ class VerifySignIn(Resource):
         answer=Success | VerifyRefused,
         internal=True,
         dry_run=False,
-        also=(403,),
+        also=(429,),
     )
     def post(self, call: Call) -> Success | Reply:
         """Shows the password again: grave changes are possible for a while."""

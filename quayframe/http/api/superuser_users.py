@@ -122,6 +122,7 @@ class Users(Resource):
         answer=MadeUser,
         feature="FEATURE_SUPER_USERS",
         fresh=True,
+        also=(429,),
     )
     def post(self, call: Call) -> MadeUser:
         """Makes a user with a password that is made up."""
@@ -161,6 +162,7 @@ class User(Resource):
         answer=UserView,
         feature="FEATURE_SUPER_USERS",
         fresh=True,
+        also=(429,),
     )
     def put(self, call: Call, username: str) -> UserView:
         """Changes a user's password or address, or switches the account on or off."""

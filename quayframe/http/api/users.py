@@ -217,6 +217,7 @@ class CurrentUser(Resource):
         answer=UserView,
         internal=True,
         fresh=True,
+        also=(429,),
     )
     def put(self, call: Call) -> UserView:
         """Changes the caller's own account; a new password ends all its other sessions."""
@@ -235,6 +236,7 @@ class CurrentUser(Resource):
         answer=UserView | Awaiting,
         internal=True,
         feature="FEATURE_USER_CREATION",
+        also=(429,),
     )
     def post(self, call: Call) -> UserView | Awaiting:
         """Signs up a new user."""
@@ -287,6 +289,7 @@ class Initialize(Resource):
         internal=True,
         dry_run=False,
         csrf=False,
+        also=(429,),
     )
     def post(self, call: Call) -> FirstUser:
         """Makes the first user of a registry that has none, and signs it in."""
@@ -322,6 +325,7 @@ class MakeClientKey(Resource):
         answer=ClientKey,
         internal=True,
         dry_run=False,
+        also=(429,),
     )
     def post(self, call: Call) -> ClientKey:
         """The caller's password in an encrypted form, for the configuration of clients."""
@@ -346,6 +350,7 @@ class Convert(Resource):
         answer=Success,
         internal=True,
         dry_run=False,
+        also=(429,),
     )
     def post(self, call: Call) -> Success:
         """Makes the caller's account an organization, and signs the caller in as its admin."""
