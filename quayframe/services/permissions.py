@@ -115,9 +115,10 @@ class Permissions:
         self._check(event)
 
         def work(tx: Tx) -> None:
-            if not tx.lock(_alive(found.id)):
+            self._hold(tx, principal, repository)
+            if not tx.in_turn(_alive(found.id)):
                 raise InvalidRequest(f"Invalid username: {_shown(name)}")
-            if self._put(tx, principal, repository, {"account": found.id}, role):
+            if self._put(tx, repository, {"account": found.id}, role):
                 end_tokens(tx, [found.id])
             self._record(tx, principal, repository, event)
 
@@ -135,7 +136,7 @@ class Permissions:
         self._check(event)
 
         def work(tx: Tx) -> None:
-            self._may_write(principal, repository)
+            self._hold(tx, principal, repository)
             where = (Permission.repository == repository.id) & (Permission.account == found.id)
             if not tx.run(Permission.delete().where(where)):
                 raise InvalidRequest(NO_USER)
@@ -191,9 +192,10 @@ class Permissions:
         self._check(event)
 
         def work(tx: Tx) -> None:
-            if not tx.lock(Team.select(Team.id).where(Team.id == found.id)):
+            self._hold(tx, principal, repository)
+            if not tx.in_turn(Team.select(Team.id).where(Team.id == found.id)):
                 raise unknown
-            if self._put(tx, principal, repository, {"team": found.id}, role):
+            if self._put(tx, repository, {"team": found.id}, role):
                 end_tokens(tx, members_of(found.id))
             self._record(tx, principal, repository, event)
 
@@ -211,7 +213,7 @@ class Permissions:
         self._check(event)
 
         def work(tx: Tx) -> None:
-            self._may_write(principal, repository)
+            self._hold(tx, principal, repository)
             where = (Permission.repository == repository.id) & (Permission.team == found.id)
             if not tx.run(Permission.delete().where(where)):
                 raise InvalidRequest(NO_TEAM)
@@ -222,12 +224,9 @@ class Permissions:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _put(
-        self, tx: Tx, principal: Principal, repository: RepositoryRow, whose: dict[str, int], role: str
-    ) -> bool:
-        """Writes a role and tells whether it is lower than the one before. Whose it is has been locked,
-        so nobody else writes the same one now."""
-        self._may_write(principal, repository)
+    def _put(self, tx: Tx, repository: RepositoryRow, whose: dict[str, int], role: str) -> bool:
+        """Writes a role and tells whether it is lower than the one before. The namespace is held, so
+        nobody else writes the same one now."""
         ((kind, ident),) = whose.items()
         where = (Permission.repository == repository.id) & (getattr(Permission, kind) == ident)
         old = tx.value(Permission.select(Permission.role).where(where))
@@ -236,6 +235,12 @@ class Permissions:
             return False
         tx.run(Permission.update(role=role).where(where))
         return ROLES.index(role) < ROLES.index(old)
+
+    def _hold(self, tx: Tx, principal: Principal, repository: RepositoryRow) -> None:
+        """Changes of a namespace's people and of what they were given happen one after the other, each by
+        who may do it then: no team or robot is given a role while it is taken away."""
+        tx.in_turn(Account.select(Account.id).where(Account.id == repository.namespace_id))
+        self._may_write(principal, repository)
 
     def _role(self, repository: RepositoryRow, whose: Any) -> str | None:
         where = (Permission.repository == repository.id) & whose

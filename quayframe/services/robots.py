@@ -346,9 +346,8 @@ class Robots:
         self._db.write(work)
 
     def _hold(self, tx: Tx, principal: Principal, owner: NamespaceRow) -> None:
-        """The owner stays what it was seen to be, and the principal its admin, to the end of the act."""
-        alive = (Row.id == owner.id) & Row.deleted_ms.is_null()
-        tx.lock(Row.select(Row.id).where(alive))
+        """Changes of a namespace's people happen one after the other, each by who is its admin then."""
+        tx.in_turn(Row.select(Row.id).where(Row.id == owner.id))
         self._administered(principal, owner.name)
 
     def _record(self, tx: Tx, principal: Principal, owner: NamespaceRow, event: events.Event) -> None:

@@ -28,9 +28,9 @@ def test_every_reference_to_an_account_is_decided_upon() -> None:
         if isinstance(value, type) and issubclass(value, Table) and value is not Table
     ]
     held = {
-        (cls._meta.table_name, field.column_name)  # type: ignore[attr-defined]
+        (cls._meta.table_name, field.column_name)
         for cls in classes
-        for field in cls._meta.fields.values()  # type: ignore[attr-defined]
+        for field in cls._meta.fields.values()
         if isinstance(field, Ref) and field.to == "account" and not field.loose
     }
     decided = {
