@@ -6,13 +6,12 @@ import contextlib
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from quayframe import events
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account as Row
-from quayframe.data.tables import Permission, Repository, Team, TeamMember
+from quayframe.data.tables import Permission
 from quayframe.errors import (
     InsufficientScope,
     InvalidRequest,
@@ -31,35 +30,11 @@ from .crypto import SecretBox, new_token, same
 from .forgetting import forget
 from .membership import Granted, granted
 from .principal import Principal
+from .robot_rows import ROBOT, Robot, robot_of, stored_metadata, with_permissions
 
 TOKEN_LENGTH = 64
 DESCRIPTION_LENGTH = 255
-METADATA_DEPTH = 32
 UNKNOWN = "Could not find robot with specified username"
-
-_ROBOT = (
-    Row.id, Row.name, Row.created_ms, Row.last_accessed_ms, Row.description, Row.robot_token, Row.metadata,
-    Row.email, Row.uuid,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Robot:
-    """A robot, `name` in full (`<namespace>+<short>`); `token` is None for who may not see it.
-
-    `teams` and `repositories` (those of direct permissions, without namespace) are filled in lists that
-    ask for them; `seed` is what its avatar is made of."""
-
-    id: int
-    name: str
-    created_ms: int
-    last_accessed_ms: int | None
-    description: str
-    token: str | None
-    metadata: dict[str, Any] | None
-    seed: str
-    teams: tuple[str, ...] = ()
-    repositories: tuple[str, ...] = ()
 
 
 class Robots:
@@ -143,54 +118,30 @@ class Robots:
         if not admin and not self._may_list(principal, owner):
             raise _refusal(principal)
         where = (Row.owner == owner.id) & (Row.kind == "robot") & Row.deleted_ms.is_null()
-        query = Row.select(*_ROBOT).where(where)
+        query = Row.select(*ROBOT).where(where)
         if limit is None:
             query = query.order_by(Row.id)
         else:
             query = query.order_by(Row.id.desc()).limit(max(0, min(limit, 1_000_000)))
-        found = [self._robot(row, admin and tokens) for row in self._db.rows(query)]
-        return self._with_permissions(owner.id, found) if permissions else found
+        found = [robot_of(self._box, row, admin and tokens) for row in self._db.rows(query)]
+        return with_permissions(self._db, owner.id, found) if permissions else found
 
     def _may_list(self, principal: Principal, owner: NamespaceRow) -> bool:
         return self._access.may_read_namespace(principal, owner) or (
             owner.kind == "organization" and self._access.team_role(principal, owner) is not None
         )
 
-    def _with_permissions(self, owner_id: int, robots: Sequence[Robot]) -> list[Robot]:
-        """The same with teams and repositories: two queries, however many robots there are."""
-        ours = (Row.owner == owner_id) & (Row.kind == "robot")
-        teams = self._db.rows(
-            TeamMember.select(TeamMember.account, Team.name)
-            .join(Team, on=(Team.id == TeamMember.team))
-            .switch(TeamMember)
-            .join(Row, on=(Row.id == TeamMember.account))
-            .where(ours)
-            .order_by(TeamMember.id)
-        )
-        repositories = self._db.rows(
-            Permission.select(Permission.account, Repository.name)
-            .join(Repository, on=(Repository.id == Permission.repository))
-            .switch(Permission)
-            .join(Row, on=(Row.id == Permission.account))
-            .where(ours & Repository.deleted_ms.is_null())
-            .order_by(Permission.id)
-        )
-        by_team, by_repository = _grouped(teams), _grouped(repositories)
-        return [
-            replace(r, teams=by_team.get(r.id, ()), repositories=by_repository.get(r.id, ())) for r in robots
-        ]
-
     def get(self, principal: Principal, namespace: str, short: str) -> Robot:
         """One robot, its token for who may administer it. Raises InsufficientScope, Refused when it is
         not there."""
         owner = self._read(principal, namespace)
         row = self._find(owner, short)
-        return self._robot(row, self._access.may_admin_namespace(principal, owner))
+        return robot_of(self._box, row, self._access.may_admin_namespace(principal, owner))
 
     def secret(self, principal: Principal, namespace: str, short: str) -> Robot:
         """Like `get`, for who is given the token: whoever may only read everything is refused."""
         owner = self._administered(principal, namespace)
-        return self._robot(self._find(owner, short), True)
+        return robot_of(self._box, self._find(owner, short), True)
 
     def permissions(self, principal: Principal, namespace: str, short: str) -> list[Granted]:
         """The robot's direct permissions. Raises as `get`."""
@@ -220,7 +171,7 @@ class Robots:
             raise InsufficientScope()
         name = f"{owner.name}+{short}"
         self._check_new(name, short, description)
-        stored = None if metadata is None else _stored(metadata)
+        stored = None if metadata is None else stored_metadata(metadata)
         event = events.CreateRobot(
             **_by(principal, owner),
             robot=short,
@@ -245,7 +196,7 @@ class Robots:
             self._record(tx, principal, owner, event)
 
         self._db.write(work)
-        return self._robot(self._find(owner, short), True)
+        return robot_of(self._box, self._find(owner, short), True)
 
     def _check_new(self, name: str, short: str, description: str | None) -> None:
         fault = names.namespace_fault(short)
@@ -274,7 +225,7 @@ class Robots:
             "robot_token": self._box.encrypt(new_token(TOKEN_LENGTH)),
         }
         self._change(principal, owner, short, event, values | {"auth_epoch": Row.auth_epoch + 1})
-        return self._robot(self._find(owner, short), True)
+        return robot_of(self._box, self._find(owner, short), True)
 
     def delete(self, principal: Principal, namespace: str, short: str) -> None:
         """Takes a robot away for good, with all that it was granted; its tokens are refused at once and
@@ -379,44 +330,14 @@ class Robots:
         row = None
         if names.is_namespace(short):
             where = (Row.name == f"{owner.name}+{short}") & (Row.owner == owner.id) & (Row.kind == "robot")
-            row = self._db.one(Row.select(*_ROBOT).where(where & Row.deleted_ms.is_null()))
+            row = self._db.one(Row.select(*ROBOT).where(where & Row.deleted_ms.is_null()))
         if row is None:
             raise Refused(UNKNOWN)
         return row
 
-    def _robot(self, row: tuple[Any, ...], with_token: bool) -> Robot:
-        ident, name, created, last, description, sealed, metadata, email, uid = row
-        token = (self._box.decrypt(sealed or "") or "") if with_token else None
-        given = json.loads(metadata) if metadata else None
-        return Robot(ident, name, created, last, description or "", token, given, email or uid)
-
-
-def _stored(metadata: Mapping[str, Any]) -> str:
-    """Raises InvalidRequest for what is no JSON (an infinite number) or nested deeper than it needs to be."""
-    if _is_deeper(metadata, METADATA_DEPTH):
-        raise InvalidRequest(f"unstructured_metadata is nested deeper than {METADATA_DEPTH} levels")
-    try:
-        return json.dumps(metadata, allow_nan=False)
-    except ValueError as error:
-        raise InvalidRequest("unstructured_metadata has a number that JSON does not have") from error
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
-
 
 def _by(principal: Principal, owner: NamespaceRow) -> dict[str, Any]:
     return {"namespace": owner.name, "performer": principal.performer, "ip": principal.ip}
-
-
-def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[int, tuple[str, ...]]:
-    found: dict[int, tuple[str, ...]] = {}
-    for robot_id, name in rows:
-        found[robot_id] = (*found.get(robot_id, ()), name)
-    return found
 
 
 def _refusal(principal: Principal) -> RegistryError:

@@ -17,6 +17,7 @@ from quayframe.services import forgetting, robots
 from quayframe.services.activity import Activity
 from quayframe.services.clock import now_ms
 from quayframe.services.principal import ANONYMOUS, SYSTEM, Principal
+from quayframe.services.robot_rows import Robot
 from quayframe.services.robots import Robots
 
 
@@ -70,7 +71,7 @@ def test_of_several_who_make_one_robot_at_once_one_does(world: RobotWorld) -> No
 
     made = at_once(make, make, make, make)
 
-    assert sum(isinstance(result, robots.Robot) for result in made) == 1
+    assert sum(isinstance(result, Robot) for result in made) == 1
     assert sum(isinstance(result, InvalidRequest) for result in made) == 3
     assert len(world.events("create_robot")) == 1
 

@@ -7,7 +7,8 @@ from typing import Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from quayframe.services.robots import DESCRIPTION_LENGTH, Robot
+from quayframe.services.robot_rows import Robot
+from quayframe.services.robots import DESCRIPTION_LENGTH
 
 from . import needs
 from .operation import Body, Call, Query, Resource, operation
