@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from quayframe.services.application_tokens import ApplicationToken
 
 from . import needs
-from .operation import Body, Call, Resource, operation
+from .operation import Body, Call, Query, Resource, operation
 from .views import iso
 
 PATH = "/api/v1/organization/{orgname}/applications/{client_id}/tokens"
@@ -21,6 +21,10 @@ class NewToken(Body):
     name: str = Field(min_length=1, max_length=255)
     scope: str = Field(max_length=1024, description="Scopes, separated by spaces or commas.")
     expiration: float | None = Field(default=None, ge=1, description="Seconds; ten years when left out.")
+
+
+class TokensQuery(Query):
+    next_page: str | None = None
 
 
 class TokenView(TypedDict):
@@ -62,6 +66,7 @@ class Tokens(Resource):
         "organization_application_tokens",
         needs.ORG_ADMIN,
         scopes=("org:admin",),
+        query=TokensQuery,
         answer=TokenList,
     )
     def get(self, call: Call, orgname: str, client_id: str) -> TokenList:

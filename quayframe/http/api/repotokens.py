@@ -1,4 +1,4 @@
-"""Tokens of repositories, as they once were: every operation answers 410."""
+"""Tokens of repositories, as they once were: every operation answers 410, whoever asks and of whatever."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RepoTokens(Resource):
     @operation(
         "listRepoTokens",
         "repotoken",
-        needs.REPO_ADMIN,
+        needs.OPEN,
         scopes=("repo:admin",),
         answer=GoneView,
         status=410,
@@ -47,7 +47,7 @@ class RepoTokens(Resource):
     @operation(
         "createToken",
         "repotoken",
-        needs.REPO_ADMIN,
+        needs.OPEN,
         scopes=("repo:admin",),
         body=NewTokenBody,
         body_optional=True,
@@ -62,9 +62,7 @@ class RepoTokens(Resource):
 class RepoToken(Resource):
     path = f"{_PATH}{{code}}"
 
-    @operation(
-        "getTokens", "repotoken", needs.REPO_ADMIN, scopes=("repo:admin",), answer=GoneView, status=410
-    )
+    @operation("getTokens", "repotoken", needs.OPEN, scopes=("repo:admin",), answer=GoneView, status=410)
     def get(self, call: Call, repository: str, code: str) -> NoReturn:
         """No longer supported."""
         raise Gone(_HANDLING)
@@ -72,7 +70,7 @@ class RepoToken(Resource):
     @operation(
         "changeToken",
         "repotoken",
-        needs.REPO_ADMIN,
+        needs.OPEN,
         scopes=("repo:admin",),
         body=TokenRoleBody,
         body_optional=True,
@@ -83,9 +81,7 @@ class RepoToken(Resource):
         """No longer supported."""
         raise Gone(_HANDLING)
 
-    @operation(
-        "deleteToken", "repotoken", needs.REPO_ADMIN, scopes=("repo:admin",), answer=GoneView, status=410
-    )
+    @operation("deleteToken", "repotoken", needs.OPEN, scopes=("repo:admin",), answer=GoneView, status=410)
     def delete(self, call: Call, repository: str, code: str) -> NoReturn:
         """No longer supported."""
         raise Gone(_HANDLING)

@@ -287,7 +287,6 @@ class Initialize(Resource):
         body=Initialization,
         answer=FirstUser,
         internal=True,
-        dry_run=False,
         csrf=False,
         also=(429,),
     )
@@ -349,7 +348,6 @@ class Convert(Resource):
         body=Conversion,
         answer=Success,
         internal=True,
-        dry_run=False,
         also=(429,),
     )
     def post(self, call: Call) -> Success:
