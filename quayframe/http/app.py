@@ -20,6 +20,8 @@ from .router import Router
 from .telemetry import Metrics, RequestLog
 
 log = logging.getLogger("quayframe.http")
+_API_SHAPES = ("/api/", "/oauth/")
+"""Where errors have the API's shapes."""
 
 
 def create_app(registry: Registry, *, threads: int = 256, log_requests: bool = True) -> falcon.App[Any, Any]:
@@ -59,7 +61,7 @@ class Errors:
     def known(
         self, req: falcon.Request, resp: falcon.Response, error: RegistryError, params: dict[str, Any]
     ) -> None:
-        api = req.path.startswith("/api/")
+        api = req.path.startswith(_API_SHAPES)
         try:
             base, hostname = self._callers.base_url(req), self._callers.hostname(req)
         except RegistryError:
@@ -85,7 +87,7 @@ class Errors:
             resp.location = f"{self._callers.base_url(req)}{req.path}/{query}"
             return
         made = render.from_falcon(error)
-        if req.path.startswith("/api/") and isinstance(made, Unsupported):
+        if req.path.startswith(_API_SHAPES) and isinstance(made, Unsupported):
             made = MethodNotAllowed(headers=made.headers)
         if req.path.startswith("/v2/"):
             if isinstance(made, NotFound):

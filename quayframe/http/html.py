@@ -95,9 +95,17 @@ class Pages:
         resp.append_header("Set-Cookie", self.identities.cookie(session))
 
     def form(self, req: falcon.Request) -> dict[str, str]:
-        """The fields of a form that this session's page sent.
+        """The fields of a form that this session's page sent. Raises CsrfInvalid, and as `fields`."""
+        fields = self.fields(req)
+        _, session = self.identities.of(req)
+        if session is None or not same(session.csrf, fields.get("_csrf_token", "")):
+            raise CsrfInvalid()
+        return fields
 
-        Raises CsrfInvalid, MediaTypeUnsupported, FormTooLarge, InvalidRequest."""
+    def fields(self, req: falcon.Request) -> dict[str, str]:
+        """The fields of a form, whoever sent it.
+
+        Raises MediaTypeUnsupported, FormTooLarge, InvalidRequest."""
         media = str(req.content_type or "").partition(";")[0].strip().lower()
         body = RequestBody(req.env, limit=MOST_BYTES, too_large=FormTooLarge)
         try:
@@ -114,7 +122,4 @@ class Pages:
             raise InvalidRequest("the form cannot be read") from None
         if any("\0" in text for text in fields.values()):
             raise InvalidRequest("a NUL character has no place in a form")
-        _, session = self.identities.of(req)
-        if session is None or not same(session.csrf, fields.get("_csrf_token", "")):
-            raise CsrfInvalid()
         return fields

@@ -9,6 +9,7 @@ from .api import routes as api_routes
 from .api.frame import Api
 from .docs import Assets, DocsFile, DocsPage
 from .html import Pages
+from .oauth import authorize, tokens
 from .request import Callers
 from .router import Router
 from .telemetry import Metrics
@@ -44,6 +45,12 @@ def add_all(router: Router, registry: Registry, callers: Callers, metrics: Metri
     router.add_route("/confirm", pages.Confirm(html))
     router.add_route("/recovery", pages.Recover(html))
     router.add_route("/confirminvite", pages.ConfirmInvite(html))
+    router.add_route("/oauth/authorize", authorize.Authorize(html))
+    router.add_route("/oauth/authorizeapp", authorize.AuthorizeApp(html))
+    router.add_route("/oauth/denyapp", authorize.DenyApp(html))
+    router.add_route("/oauth/authorize/assignuser", authorize.AssignUser(html))
+    router.add_route("/oauth/access_token", tokens.AccessToken(html))
+    router.add_route(registry.settings.LOCAL_OAUTH_HANDLER, tokens.LocalApp(html))
     assets = Assets()
     router.add_route("/api/v1/docs", DocsPage(assets))
     router.add_route("/api/v1/docs/{name}", DocsFile(assets))
