@@ -1,4 +1,4 @@
-"""Organizations: made once, seen by whom, changed, ended with all that is theirs; their people."""
+"""Organizations: made once, seen by whom, changed, ended with all that is theirs."""
 
 from __future__ import annotations
 
