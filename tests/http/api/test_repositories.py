@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 import pytest
-from answers import FORBIDDEN, MISSING, NOBODY, kind, typed
 from api_client import ApiMaker, ApiWorld, Caller, Result
+from api_faults import FORBIDDEN, MISSING, NOBODY, kind, typed
 from repository_world import create, grant, names, owner
 
 from quayframe.data.tables import Account, EventRow, Permission

@@ -7,8 +7,8 @@ import uuid
 from typing import Any
 
 import pytest
-from answers import NOBODY, kind, typed
 from api_client import ApiWorld, Caller
+from api_faults import NOBODY, kind, typed
 from repository_world import create, grant, names, owner
 
 from quayframe.data.tables import Repository

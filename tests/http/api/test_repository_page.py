@@ -7,8 +7,8 @@ import uuid
 from typing import Any
 
 import pytest
-from answers import MISSING, kind
 from api_client import ApiWorld, Caller
+from api_faults import MISSING, kind
 from protocol import Repo, sha256
 from repository_world import grant, owner
 
