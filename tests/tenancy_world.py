@@ -46,7 +46,7 @@ CONFIG: dict[str, Any] = {
     "FEATURE_DIRECT_LOGIN": True,
 }
 USERS = ("reader", "writer", "admin", "other", "member", "creator", "orgadmin", "superuser", "readonly")
-FILLERS = ("victim", "newcomer", "rival-boss")
+FILLERS = ("victim", "newcomer", "deputy", "rival-boss")
 _VOLATILE_TABLES = {"ended_session", "login_failure", "lease"}
 _VOLATILE_COLUMNS = {"last_accessed_ms"}
 
@@ -116,7 +116,7 @@ class World(ApiWorld):
         default permission, an invitation."""
         self.account[org] = organization = self._account(org, "organization", email=f"{org}@mail.test")
         ours = org == "acme"
-        self._team(org, "owners", "admin", [boss])
+        self._team(org, "owners", "admin", [boss, "deputy"] if ours else [boss])
         self._team(org, "crew", "member", ["member"] if ours else [])
         self._team(org, "makers", "creator", ["creator"] if ours else [])
         self._team(org, f"{org}-alone", "member", [])

@@ -79,7 +79,10 @@ ARGUMENTS: dict[str, Arguments] = {
     "createOrgRobotFederation": Arguments(body=IDENTITIES),
     "createOrganization": Arguments(body={"name": "made", "email": "made@mail.test"}),
     "createOrganizationApplication": Arguments(body={"name": "another"}),
-    "createOrganizationApplicationToken": Arguments(body={"name": "ci", "scope": "repo:read"}),
+    "createOrganizationApplicationToken": Arguments(body={"name": "ci", "scope": "org:admin"}),
+    "createOrganizationApplicationToken wider": Arguments(
+        body={"name": "ci", "scope": "org:admin repo:read"}
+    ),
     "createOrganizationPrototypePermission": Arguments(
         body={"role": "read", "delegate": {"kind": "user", "name": "victim"}}
     ),
@@ -95,6 +98,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "deleteTeamMemberEmailInvite": Arguments({"email": "{email_invite}"}),
     "deleteUserPermissions": Arguments({"username": "reader"}),
     "generateUserClientKey": Arguments(body={"password": PASSWORD}),
+    "getOrganizationTeamMembers": Arguments({"teamname": "crew"}),
     "getRepo public": Arguments({"repository": "acme/pub"}),
     "getRepoAccess entity": Arguments(query={"entity": "victim"}),
     "getUserPermissions": Arguments({"username": "reader"}),
@@ -103,7 +107,6 @@ ARGUMENTS: dict[str, Arguments] = {
     "listRepos public": Arguments(query={"public": "true"}),
     "requestRecoveryEmail": Arguments(body={"email": "victim@mail.test"}),
     "retrieveExternalLoginAuthorizationUrl": Arguments(body={"kind": "login"}),
-    "scShutdownContainer": Arguments(query={"dry_run": "1"}),
     "signinUser": Arguments(body={"username": "victim", "password": PASSWORD}),
     "takeOwnership": Arguments({"namespace": "rival"}),
     "updateOrganizationApplication": Arguments(body=APPLICATION),
