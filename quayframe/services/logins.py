@@ -99,14 +99,11 @@ class Logins:
         return self._accounts.principal(account, ip)
 
     def _token(self, name: TokenName, username: str, token: str, ip: str | None) -> Principal:
-        # Many clients of one address log in under this name: only who repeats the same bad token waits.
-        keys = self._keys(f"{username}\0{token}", ip)
-        self._refuse_waiting(keys)
+        # Nobody guesses one, and many clients of one address log in under this name: none waits.
         found = name.find(token, ip)
         if found is None:
-            self._failed(keys, username, ip, name.reason)
+            self._audit(username, ip, name.reason)
             raise Unauthorized(name.reason)
-        self._forget(keys[0])
         return found
 
     def check(self, username: str, password: str, ip: str | None) -> Account:
@@ -217,6 +214,9 @@ class Logins:
                     tx.run(change)
 
         self._db.write(work)
+        self._audit(username, ip, reason)
+
+    def _audit(self, username: str, ip: str | None, reason: str) -> None:
         if self._audit_failures:
             account = self._accounts.find(username)
             event = events.LoginFailure(
