@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,11 @@ class World(ApiWorld):
     def signed_in(self, name: str) -> Caller:
         """A session of its own, so that a sign-out by one test is not another's."""
         return self.session(name)
+
+    def signed_in_long_ago(self, name: str) -> Caller:
+        """A session that lasts, but is not fresh."""
+        begun = self.registry.tenancy.sessions.begin(self.registry.accounts.get(name))
+        return self._holding(replace(begun, fresh_s=begun.fresh_s - 86_400))
 
     def _insert(self, table: type[Table], **values: Any) -> int:
         return int(self.registry.db.write(lambda tx: tx.insert(table, **values)))

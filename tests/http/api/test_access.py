@@ -60,6 +60,38 @@ WITHOUT_ANONYMOUS = {
 }
 """What leads to a log-in, and what describes the API: open even with FEATURE_ANONYMOUS_ACCESS off."""
 
+FRESH = {
+    "approveServiceKey",
+    "changeInstallUser",
+    "changeOrganization",
+    "changeUserDetails",
+    "createAppToken",
+    "createGlobalMessage",
+    "createInstallUser",
+    "createServiceKey",
+    "deleteAdminedOrganization",
+    "deleteCurrentUser",
+    "deleteGlobalMessage",
+    "deleteInstallUser",
+    "deleteOrganization",
+    "deleteServiceKey",
+    "getAppToken",
+    "getChangeLog",
+    "getConfigDump",
+    "getInstallUser",
+    "getRegistrySize",
+    "listAllAppTokens",
+    "listAllOrganizations",
+    "listAllUsers",
+    "queueRegistrySizeCalculation",
+    "revokeAppToken",
+    "scShutdownContainer",
+    "sendInstallUserRecoveryEmail",
+    "takeOwnership",
+    "updateServiceKey",
+}
+"""What a session does only within FRESH_LOGIN_TIMEOUT of the password (api.md 1)."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -196,6 +228,20 @@ def test_with_anonymous_access_off_nobody_is_let_in_but_to_log_in(
                 wrong.append(f"{row.name}: {found}")
 
     assert wrong == []
+
+
+def test_a_session_whose_password_was_shown_long_ago_is_asked_for_it_again_where_the_contract_says_so(
+    full_world: World, declared: dict[str, tuple[str, str, Operation]]
+) -> None:
+    asked = set()
+    for row in ROWS:
+        if row.ident in declared:
+            stale = full_world.signed_in_long_ago("superuser")
+            result = perform(full_world, stale, "superuser", declared[row.ident], row.name)
+            if result.status_code == 401 and result.json["error_type"] == "fresh_login_required":
+                asked.add(row.ident)
+
+    assert asked == FRESH
 
 
 @pytest.mark.parametrize("who", ["readonly", "member", "superuser"])

@@ -38,6 +38,7 @@ def test_every_operation_is_gone(boss: Caller, method: str, rest: str, body: obj
     assert result.json == {"message": f"{what} of access tokens is no longer supported"}
 
 
-def test_only_an_admin_is_told(api: ApiWorld, boss: Caller) -> None:
-    assert api.user("stranger").get(BASE).status_code == 403
-    assert api.bare.get(BASE).status_code == 401
+def test_it_is_gone_for_everybody_and_tells_nothing_of_the_repository(api: ApiWorld, boss: Caller) -> None:
+    for path in (BASE, "repository/boss/absent/tokens/"):
+        assert api.user("stranger").get(path).status_code == 410
+        assert api.bare.get(path).status_code == 410
