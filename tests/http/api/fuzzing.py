@@ -14,10 +14,13 @@ from typing import Any
 import requests
 from access_arguments import DEFAULTS, fill
 from api_client import PASSWORD
+from described import strict
 from tenancy_world import CONFIG, World
 
 from quayframe.testing.server import RegistryServer
 
+DESCRIPTION = "description.json"
+"""In the server's folder."""
 COOKIE = "_csrf_token"
 """SESSION_COOKIE_NAME."""
 USERS = ("other", "orgadmin", "superuser")
@@ -84,7 +87,10 @@ class Target:
             names = _names(world)
         finally:
             world.close()
-        return cls(RegistryServer(folder, keys | CONFIG | config).start(), callers, names)
+        server = RegistryServer(folder, keys | CONFIG | config).start()
+        description = requests.get(f"{server.url}/api/v1/discovery?internal=true", timeout=30).json()
+        (folder / DESCRIPTION).write_text(json.dumps(strict(description)))
+        return cls(server, callers, names)
 
     def run(self, name: str, seconds: int, *, only: tuple[str, ...] = ()) -> Figures:
         """Lets schemathesis loose on every operation but ENDINGS, or on `only` these."""
@@ -94,7 +100,7 @@ class Target:
         chosen = "include" if only else "exclude"
         command = [
             sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "--no-color",
-            "run", f"{self.server.url}/api/v1/discovery?internal=true",
+            "run", DESCRIPTION, "--url", self.server.url,
             "--max-time", str(seconds), "--continue-on-failure",
             *(part for ident in only or ENDINGS for part in (f"--{chosen}-operation-id", ident)),
             *(part for key, value in caller.headers.items() for part in ("-H", f"{key}: {value}")),

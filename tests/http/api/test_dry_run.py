@@ -6,38 +6,27 @@ storage, network, Redis and mail refuse to be touched; every row of every table 
 
 from __future__ import annotations
 
-import csv
 import json
 import smtplib
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 import servers
-from access_arguments import ARGUMENTS, DEFAULTS, Arguments, fill
 from api_client import PASSWORD, ApiMaker, ApiWorld, Result
+from asking import TABLE, Route, allowed, ask, declared
 from tenancy_world import World
 
 from quayframe.data.table import Table
-from quayframe.http.api import routes
 from quayframe.http.api.operation import Operation
-from quayframe.http.request import Callers
-from quayframe.http.router import Router
 from quayframe.plugin.storage import StorageBackend
 
-TABLE = Path(__file__).parents[2] / "access.csv"
-ASKED = ("superuser", "orgadmin", "victim", "anonymous")
-"""Who is asked for, the first that the table lets in."""
 CANNOT = {
     "createInitialUser": 400,  # there are users
     "linkExternalUser": 400,  # there is no log-in but the database
 }
 """What this world refuses, whoever asks; it changes nothing all the same."""
-
-Route = tuple[str, str, Operation]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -54,31 +43,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module")
 def changes(world: World) -> list[Route]:
     """(method, path, operation) of all that changes something."""
-    return changing(world)
-
-
-def changing(world: ApiWorld) -> list[Route]:
-    callers = Callers(world.registry, world.registry.settings.TRUSTED_PROXIES)
-    api = routes.add_all(Router(), world.registry, callers)
-    return [
-        (method, resource.path, declared)
-        for resource in api.resources
-        for method, declared in resource.operations.items()
-        if method not in ("GET", "HEAD") and api.is_on(declared)
-    ]
-
-
-def allowed() -> dict[str, str]:
-    """By operation: somebody who may do it."""
-    lines = [line for line in TABLE.read_text().splitlines() if line and not line.startswith("#")]
-    header, *cells = [[cell.strip() for cell in line] for line in csv.reader(lines)]
-    found: dict[str, str] = {}
-    for line in cells:
-        row = dict(zip(header, line, strict=True))
-        who = next((name for name in ASKED if row.get(name) in ("allowed", "410")), None)
-        if who is not None and row["case"] == "":
-            found[row["operation"]] = who
-    return found
+    return [route for route in declared(world) if route[0] != "GET"]
 
 
 @pytest.fixture
@@ -106,25 +71,13 @@ def dump(world: ApiWorld) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def ask(world: World, route: Route, who: str) -> Result:
-    """The operation as it would really be asked for, but for `dry_run`."""
-    method, path, declared = route
-    arguments = ARGUMENTS.get(declared.ident, Arguments())
-    facts = world.facts | world.of["acme"] | world.mine[who if who in world.mine else "other"]
-    for field, value in (DEFAULTS | arguments.path).items():
-        path = path.replace(f"{{{field}}}", quote(fill(value, facts), safe="/@+"))
-    caller = world.anonymous if who == "anonymous" else world.signed_in(who)
-    query = fill(arguments.query, facts) | {"dry_run": "1"}
-    return caller.do(method, path, fill(arguments.body, facts), params=query)
-
-
-def fault(world: World, declared: Operation, result: Result) -> str | None:
+def fault(world: World, one: Operation, result: Result) -> str | None:
     """What is wrong with the answer."""
-    if declared.ident in CANNOT:
-        return None if result.status_code == CANNOT[declared.ident] else f"{result.status_code} {result.text}"
-    if declared.status == 410:
+    if one.ident in CANNOT:
+        return None if result.status_code == CANNOT[one.ident] else f"{result.status_code} {result.text}"
+    if one.status == 410:
         return None if result.status_code == 410 else f"{result.status_code} {result.text}"
-    if not declared.dry_run:
+    if not one.dry_run:
         return None if result.status_code == 400 else f"has a dry run: {result.status_code} {result.text}"
     if result.status_code != 200:
         return f"{result.status_code} {result.text}"
@@ -153,15 +106,15 @@ def test_a_dry_run_of_every_change_answers_and_changes_nothing(world: World, cha
     before = dump(world)
     faults = []
     for route in changes:
-        declared = route[2]
-        if declared.ident not in may:
-            faults.append(f"{declared.ident}: nobody may, says {TABLE.name}")
+        ident = route[2].ident
+        if ident not in may:
+            faults.append(f"{ident}: nobody may, says {TABLE.name}")
             continue
-        result = ask(world, route, may[declared.ident])
-        if found := fault(world, declared, result):
-            faults.append(f"{declared.ident} by {may[declared.ident]}: {found}")
+        result = ask(world, route, may[ident], dry_run="1")
+        if found := fault(world, route[2], result):
+            faults.append(f"{ident} by {may[ident]}: {found}")
         if (after := dump(world)) != before:
-            faults.append(f"{declared.ident}: changed {changed(before, after)}")
+            faults.append(f"{ident}: changed {changed(before, after)}")
             before = after
 
     if faults:
@@ -204,7 +157,7 @@ def test_a_new_password_that_is_only_rehearsed_leaves_the_session_as_it_is(world
 
 
 def test_what_changes_the_callers_own_session_has_no_dry_run(changes: list[Route]) -> None:
-    without = {declared.ident for _, _, declared in changes if not declared.dry_run}
+    without = {one.ident for _, _, one in changes if not one.dry_run}
 
     assert {"signinUser", "verifyUser", "logout", "generateUserClientKey"} <= without
 

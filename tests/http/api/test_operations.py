@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from api_client import ApiMaker, ApiWorld
+from described import operations
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 KNOWN: list[dict[str, Any]] = json.loads((Path(__file__).parent / "operations.json").read_text())
@@ -58,15 +59,6 @@ def described(api: ApiWorld, *, internal: bool = False) -> dict[str, Any]:
     result = api.bare.get("discovery", params={"internal": "true"} if internal else {})
     document: dict[str, Any] = result.json
     return document
-
-
-def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """By id, each with its method and path."""
-    return {
-        one["operationId"]: {**one, "method": method.upper(), "path": path}
-        for path, item in document["paths"].items()
-        for method, one in item.items()
-    }
 
 
 def test_no_operation_is_missing(description: dict[str, Any]) -> None:
