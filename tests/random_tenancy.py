@@ -61,6 +61,8 @@ class Rules:
     anonymous: bool = True
     robots: bool = True
     """False with ROBOTS_DISALLOW."""
+    restricted: bool = False
+    """FEATURE_RESTRICTED_USERS, with nobody spared."""
 
 
 class RandomTenancy:
@@ -173,7 +175,8 @@ class RandomTenancy:
         """(via, role, team) of everything by which somebody can do something."""
         found: set[tuple[str, str, str | None]] = set()
         if who is repo.owner:
-            found.add(("own_namespace", "admin", None))
+            bound = rules.restricted and who.name not in rules.superusers
+            found.add(("own_namespace", "read" if bound else "admin", None))
         for whom, role in repo.grants:
             if whom is who:
                 found.add(("direct", role, None))

@@ -96,7 +96,7 @@ class Access:
         if principal.superuser and self._superusers_full:
             return "admin"
         if repository.namespace_id == principal.account_id:
-            return "admin"
+            return self.own_role(principal)
         if self._team_role(principal, repository.namespace_id) == "admin":
             return "admin"
         direct = self._db.rows(
@@ -113,6 +113,11 @@ class Access:
         if principal.readonly_superuser:
             roles.append("read")
         return max(roles, key=_RANK.__getitem__, default=None)
+
+    def own_role(self, principal: Principal) -> str:
+        """The role on the repositories of one's own namespace: a restricted user only reads what there
+        is."""
+        return "read" if self.is_restricted(principal) else "admin"
 
     def may_pull(self, principal: Principal, repository: RepositoryRow) -> bool:
         return self.is_public(repository) or self.role(principal, repository) is not None
@@ -167,7 +172,7 @@ class Access:
 
     def may_read_namespace(self, principal: Principal, namespace: NamespaceRow) -> bool:
         """May see what only admins see: they, and those who may read everything."""
-        return principal.readonly_superuser or self.may_admin_namespace(principal, namespace)
+        return principal.reads("org:admin") or self.may_admin_namespace(principal, namespace)
 
     def may_create_organization(self, principal: Principal) -> bool:
         return principal.kind == "user" and not self.is_restricted(principal)

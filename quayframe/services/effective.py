@@ -125,7 +125,7 @@ class Effective:
         grants = []
         principal = self._accounts.principal(who)
         if who.id == repository.namespace_id:
-            grants.append(Grant(OWN, "admin"))
+            grants.append(Grant(OWN, self._access.own_role(principal)))
         if self._access.acts_everywhere(principal):
             grants.append(Grant(SUPERUSER, "admin"))
         if principal.readonly_superuser:
@@ -192,7 +192,7 @@ class Effective:
         return found is not None and found.enabled
 
     def _may_read(self, principal: Principal, repository: RepositoryRow) -> None:
-        if not principal.readonly_superuser and not self._access.may_admin(principal, repository):
+        if not principal.reads("repo:admin") and not self._access.may_admin(principal, repository):
             raise NotSignedIn() if principal.kind == "anonymous" else InsufficientScope()
 
 

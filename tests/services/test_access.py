@@ -210,6 +210,19 @@ def test_a_restricted_user_makes_nothing_of_its_own(world: World, database: Data
     assert access.may_create_in(users["plain"], namespace(access, "org"))
 
 
+def test_a_restricted_user_only_reads_what_is_in_its_own_namespace(world: World, database: Database) -> None:
+    plain, trusted = world.account("plain"), world.account("trusted")
+    access = Access(database, restricted=["trusted"])
+    mine, of_trusted = world.repository(plain), world.repository(trusted)
+    elsewhere = world.repository(world.account("org", "organization"))
+    world.grant(elsewhere, "write", account=plain.account_id)
+
+    assert access.role(plain, mine) == "read"
+    assert not access.may_push(plain, mine)
+    assert access.may_push(trusted, of_trusted)
+    assert access.may_push(plain, elsewhere)
+
+
 def test_a_deleted_namespace_or_repository_is_not_found(world: World, access: Access) -> None:
     owner = world.account("owner")
     world.repository(owner)

@@ -21,7 +21,7 @@ from quayframe.services.effective import Effective, Entry
 from quayframe.services.passwords import PasswordChecker
 from quayframe.services.principal import ANONYMOUS, SYSTEM
 
-TENANCIES = 1500 if os.environ.get("QUAYFRAME_SOAK") == "1" else 60
+TENANCIES = 1500 if os.environ.get("QUAYFRAME_SOAK") == "1" else 40
 
 
 class World:
@@ -37,12 +37,16 @@ class World:
             full=chosen.random() < 0.5,
             anonymous=chosen.random() < 0.8,
             robots=chosen.random() < 0.9,
+            restricted=chosen.random() < 0.2,
         )
         self.accounts = Accounts(
             db, Activity(db), PasswordChecker(1), self.rules.superusers, self.rules.readonly
         )
         self.access = Access(
-            db, anonymous=self.rules.anonymous, superusers_full=self.rules.full, restricted=None
+            db,
+            anonymous=self.rules.anonymous,
+            superusers_full=self.rules.full,
+            restricted=() if self.rules.restricted else None,
         )
         self.effective = Effective(db, self.accounts, self.access, lambda name: self.rules.robots)
 
