@@ -271,7 +271,7 @@ class Permissions:
         return find_team(self._db, repository.namespace_id, name) if names.is_namespace(name) else None
 
     def _may_read(self, principal: Principal, repository: RepositoryRow) -> None:
-        if not principal.readonly_superuser:
+        if not principal.reads("repo:admin"):
             self._may_write(principal, repository)
 
     def _may_write(self, principal: Principal, repository: RepositoryRow) -> None:

@@ -42,6 +42,10 @@ class Principal:
         """Whether the scopes allow it; without scopes all is allowed."""
         return self.scopes is None or scope in self.scopes
 
+    def reads(self, scope: str) -> bool:
+        """Whether it may read what others need this scope for, because it may read everything."""
+        return self.readonly_superuser and self.may(scope)
+
 
 ANONYMOUS = Principal("anonymous")
 SYSTEM = Principal("system", name="(system)", superuser=True)

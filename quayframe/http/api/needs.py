@@ -58,9 +58,9 @@ def _user_admin(call: Call) -> None:
         raise InsufficientScope()
 
 
-def _reads(call: Call) -> bool:
-    """Whether this caller may read what only admins may."""
-    return call.principal.readonly_superuser and call.req.method in ("GET", "HEAD")
+def _reads(call: Call, scope: str) -> bool:
+    """Whether this caller may read what only admins may, with this scope if it has a token."""
+    return call.req.method in ("GET", "HEAD") and call.principal.reads(scope)
 
 
 def _find(call: Call) -> RepositoryRow:
@@ -99,7 +99,7 @@ def _write(call: Call, row: RepositoryRow) -> bool:
 
 def _admin(call: Call, row: RepositoryRow) -> bool:
     role = call.registry.access.role(call.principal, row)
-    return role == "admin" or (role is not None and _reads(call))
+    return role == "admin" or (role is not None and _reads(call, "repo:admin"))
 
 
 def _organization(call: Call) -> NamespaceRow:
@@ -113,21 +113,21 @@ def _organization(call: Call) -> NamespaceRow:
 
 def _organization_admin(call: Call) -> None:
     found = _organization(call)
-    if call.registry.access.may_admin_namespace(call.principal, found) or _reads(call):
+    if call.registry.access.may_admin_namespace(call.principal, found) or _reads(call, "org:admin"):
         return
     raise refuse(call)
 
 
 def _organization_member(call: Call) -> None:
     found = _organization(call)
-    if call.registry.access.team_role(call.principal, found) is None and not _reads(call):
+    if call.registry.access.team_role(call.principal, found) is None and not _reads(call, "org:admin"):
         raise refuse(call)
 
 
 def _team_view(call: Call) -> None:
     found = _organization(call)
     access = call.registry.access
-    if access.may_admin_namespace(call.principal, found) or _reads(call):
+    if access.may_admin_namespace(call.principal, found) or _reads(call, "org:admin"):
         return
     if access.in_team(call.principal, found, call.params["teamname"]):
         return
@@ -136,7 +136,7 @@ def _team_view(call: Call) -> None:
 
 def _superuser(call: Call) -> None:
     _signed_in(call)
-    reads = _reads(call) and call.principal.may("super:user")
+    reads = _reads(call, "super:user")
     if not call.registry.settings.FEATURE_SUPER_USERS or not (call.principal.superuser or reads):
         raise InsufficientScope()
 

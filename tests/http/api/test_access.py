@@ -244,6 +244,31 @@ def test_a_session_whose_password_was_shown_long_ago_is_asked_for_it_again_where
     assert asked == FRESH
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_token_of_who_may_read_everything_reads_what_its_scope_and_its_user_both_may(
+    world: World, declared: dict[str, tuple[str, str, Operation]], scope: str
+) -> None:
+    """A token of orgadmin shows what the scope lets somebody with every right do (super:user: of the
+    superuser); no more than that, and than what the read-only superuser may itself, is this one's.
+
+    Two are special: all app tokens are for it and not for the superuser, and with repo:create orgadmin's
+    token makes it a creator, which who reads everything is not."""
+    token = world.oauth("readonly", scope)
+    wrong = []
+    for row in ROWS:
+        if row.ident in declared and declared[row.ident][0] == "GET":
+            found = verdict(row.ident, perform(world, token, "readonly", declared[row.ident], row.name))
+            both = {row.expected["readonly"], row.expected[f"token:{scope}"]} == {"allowed"}
+            special = (row.ident, scope) in (
+                ("listAllAppTokens", "super:user"),
+                ("getOrgRobots", "repo:create"),
+            )
+            if (found == "allowed") != (both != special):
+                wrong.append(f"{row.name}: {found}")
+
+    assert wrong == []
+
+
 @pytest.mark.parametrize("who", ["readonly", "member", "superuser"])
 def test_no_answer_shows_an_organizations_secrets_to_who_is_not_its_admin(
     world: World, declared: dict[str, tuple[str, str, Operation]], who: str
