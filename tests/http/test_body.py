@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
 
 from quayframe.errors import LayerTooLarge, ManifestTooLarge, RequestTimeout, SizeInvalid
-from quayframe.http.body import RequestBody
+from quayframe.http.body import FAST, LARGEST_PIECE, LARGEST_READ, RequestBody
 
 
 def environ(content: bytes, length: int | None = None, *, chunked: bool = False) -> dict[str, Any]:
@@ -38,6 +39,106 @@ def test_a_large_body_is_read_whole_in_growing_pieces() -> None:
     content = b"quay" * 500_000
 
     assert whole(RequestBody(environ(content))) == content
+
+
+class _Counted(io.BytesIO):
+    """A body that notes the size of each read, and may pause or tear before one that begins at a place."""
+
+    def __init__(self, content: bytes, *, slow_from: int | None = None, torn_at: int | None = None) -> None:
+        super().__init__(content)
+        self.sizes: list[int] = []
+        self._slow_from = slow_from
+        self._torn_at = torn_at
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        self.sizes.append(size)
+        if self._slow_from is not None and self.tell() >= self._slow_from:
+            # as long as a real slow read: it is the duration that is judged
+            time.sleep(FAST * 1.2)
+        if self._torn_at is not None:
+            if self.tell() >= self._torn_at:
+                raise OSError("torn")
+            size = min(size, self._torn_at - self.tell())
+        return super().read(size)
+
+
+def test_a_fast_body_comes_in_large_pieces_of_reads_that_can_be_judged() -> None:
+    content = bytes(4 * LARGEST_PIECE)
+    stream = _Counted(content)
+    body = RequestBody(environ(content) | {"wsgi.input": stream})
+
+    pieces = list(iter(lambda: body.read(LARGEST_PIECE), b""))
+
+    assert sum(map(len, pieces)) == len(content)
+    assert max(map(len, pieces)) == LARGEST_PIECE
+    assert max(stream.sizes) == LARGEST_READ
+
+
+def test_a_piece_is_never_larger_than_asked_for() -> None:
+    content = bytes(2 * LARGEST_PIECE)
+    body = RequestBody(environ(content))
+
+    pieces = list(iter(lambda: body.read(LARGEST_READ + 10), b""))
+
+    assert sum(map(len, pieces)) == len(content)
+    assert max(map(len, pieces)) == LARGEST_READ + 10
+
+
+def test_bytes_of_a_body_that_becomes_slow_are_not_held_back() -> None:
+    content = bytes(3 * LARGEST_PIECE)
+    stream = _Counted(content, slow_from=2 * LARGEST_PIECE)
+    body = RequestBody(environ(content) | {"wsgi.input": stream})
+
+    pieces = list(iter(lambda: body.read(LARGEST_PIECE), b""))
+
+    assert sum(map(len, pieces)) == len(content)
+    assert all(len(piece) <= LARGEST_READ for piece in pieces[-3:])
+
+
+def _until_error(body: RequestBody, error: type[Exception]) -> int:
+    """How many bytes come before the error."""
+    got = 0
+    try:
+        while piece := body.read(LARGEST_PIECE):
+            got += len(piece)
+    except error:
+        return got
+    raise AssertionError(f"{got} bytes and no {error.__name__}")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_what_came_before_a_tear_within_a_piece_is_given_out_first(chunked: bool) -> None:
+    content = bytes(4 * LARGEST_PIECE)
+    came = 2 * LARGEST_PIECE + LARGEST_READ + 5
+    body = RequestBody(environ(content, chunked=chunked) | {"wsgi.input": _Counted(content, torn_at=came)})
+
+    assert _until_error(body, SizeInvalid) == came
+
+
+def test_what_came_before_a_cut_within_a_piece_is_given_out_first() -> None:
+    content = bytes(4 * LARGEST_PIECE)
+    came = 2 * LARGEST_PIECE
+
+    class Silent(_Counted):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() < came:
+                return super().read(min(size or 0, came - self.tell()))
+            assert body.overdue(1e12) is not None
+            return b""
+
+    made = environ(content) | {"wsgi.input": Silent(content), "quayframe.abort": lambda *told: None}
+    body = RequestBody(made)
+
+    assert _until_error(body, RequestTimeout) == came
+
+
+def test_a_chunked_body_passes_its_limit_within_a_piece() -> None:
+    limit = 2 * LARGEST_PIECE + LARGEST_READ + 5
+    body = RequestBody(environ(bytes(4 * LARGEST_PIECE), chunked=True), limit=limit)
+
+    with pytest.raises(LayerTooLarge):
+        whole(body)
 
 
 def test_a_request_without_length_has_no_body() -> None:
