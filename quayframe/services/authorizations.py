@@ -17,6 +17,7 @@ from .access import Access
 from .activity import Activity
 from .applications import APPLICATION, Application, application
 from .clock import now_ms
+from .mail import Mail
 from .membership import administered
 from .principal import Principal
 
@@ -44,10 +45,11 @@ class Assignment:
 class Authorizations:
     """Of the acting user's own account only."""
 
-    def __init__(self, db: Database, access: Access, activity: Activity) -> None:
+    def __init__(self, db: Database, access: Access, activity: Activity, mail: Mail) -> None:
         self._db = db
         self._access = access
         self._activity = activity
+        self._mail = mail
 
     # -- granted ------------------------------------------------------------------------------
 
@@ -112,14 +114,16 @@ class Authorizations:
     def assign(
         self, principal: Principal, found: Application, username: str, *, redirect_uri: str, scope: str
     ) -> str:
-        """An admin of the application's organization offers a user a token; the uuid of the offer.
+        """An admin of the application's organization offers a user a token, who is told by mail; the uuid
+        of the offer.
 
         Raises NotSignedIn, InsufficientScope, NotFound for an unknown user."""
         namespace = administered(self._access, principal, found.owner)
         where = (Account.name == username) & (Account.kind == "user") & Account.deleted_ms.is_null()
-        account = self._db.value(Account.select(Account.id).where(where & (Account.enabled == 1)))
-        if account is None:
+        row = self._db.one(Account.select(Account.id, Account.email).where(where & (Account.enabled == 1)))
+        if row is None:
             raise NotFound("there is no such user")
+        account, email = row
         uuid = str(uuids.uuid4())
         event = events.OauthTokenAssigned(
             namespace=namespace.name,
@@ -130,6 +134,8 @@ class Authorizations:
             application=found.name,
             client_id=found.client_id,
         )
+        told = {"username": username, "assigner": principal.name, "application": found.name}
+        told |= {"organization": namespace.name, "scope": scope}
 
         def work(tx: Tx) -> None:
             if not tx.share(
@@ -145,6 +151,7 @@ class Authorizations:
                 scope=scope,
                 response_type="token",
             )
+            self._mail.queue(tx, email, "tokenassigned", told)
             self._activity.record(tx, event, namespace_id=namespace.id, performer_id=principal.account_id)
 
         self._db.write(work)

@@ -13,7 +13,7 @@ from quayframe.config import Settings
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account as Row
 from quayframe.data.tables import Lease
-from quayframe.data.tenancy import OauthApplication, TeamInvite
+from quayframe.data.tenancy import TeamInvite
 from quayframe.errors import InvalidRequest, NotFound, Refused, RegistryError
 from quayframe.oci import names
 from quayframe.plugin.boundary import outside
@@ -21,22 +21,18 @@ from quayframe.plugin.boundary import outside
 from . import emails
 from .accounts import Account, Accounts
 from .activity import Activity
+from .applications import Applications
 from .clock import now_ms
 from .confirmations import CONFIRM, Confirmations
-from .crypto import SecretBox, new_token
+from .crypto import SecretBox
 from .invites import Invites
-from .oauth import OauthTokens
 from .passwords import hash_password
 from .people import ENTER_COMPANY, ENTER_NAME
 from .principal import Principal
-from .scopes import SCOPES
 
 log = logging.getLogger("quayframe.signup")
 
 TAKEN = "The username already exists"
-AUTOMATION = "automation"
-AUTOMATION_TEXT = "Application token generated via /api/v1/user/initialize"
-AUTOMATION_S = 9_000
 _FIRST = "first user"
 
 
@@ -66,7 +62,7 @@ class SignUp:
         box: SecretBox,
         confirmations: Confirmations,
         invites: Invites,
-        oauth: OauthTokens,
+        applications: Applications,
     ) -> None:
         self._s = settings
         self._db = db
@@ -75,7 +71,7 @@ class SignUp:
         self._box = box
         self._confirmations = confirmations
         self._invites = invites
-        self._oauth = oauth
+        self._applications = applications
 
     # -- signing up ---------------------------------------------------------------------------
 
@@ -175,34 +171,10 @@ class SignUp:
                 ident = self._insert(tx, principal.ip, username, hashed, email, verified=True)
             except InvalidRequest as error:
                 raise _failed(error) from None
-            return self._automate(tx, ident, username) if with_token else None
+            return self._applications.add_first(tx, ident, username) if with_token else None
 
         token = self._db.write(work)
         return First(self._accounts.get(username), token)
-
-    def _automate(self, tx: Tx, ident: int, username: str) -> str:
-        """An application in the user's own namespace, and a token of it with all scopes."""
-        application = tx.insert(
-            OauthApplication,
-            client_id=username,
-            organization=ident,
-            name=AUTOMATION,
-            description=AUTOMATION_TEXT,
-            application_uri="",
-            redirect_uri="",
-            secret=self._box.encrypt(new_token(40)),
-            created_ms=now_ms(),
-        )
-        scope = " ".join(SCOPES)
-        made = self._oauth.add(
-            tx,
-            account_id=ident,
-            application_id=application,
-            scope=scope,
-            title=AUTOMATION,
-            life_s=AUTOMATION_S,
-        )
-        return made.token
 
     # -- both ---------------------------------------------------------------------------------
 

@@ -119,7 +119,7 @@ def build(ground: Ground) -> Tenancy:
     uses = TokenUses(db, threshold_s=threshold_s, recording=s.REGISTRY_STATE != "readonly")
     oauth = OauthTokens(db, accounts, ground.box, uses)
     applications = Applications(*here, ground.box, oauth)
-    authorizations = Authorizations(*here)
+    authorizations = Authorizations(*here, mail)
     app, repository_tokens = _app_tokens(ground, uses), RepositoryTokens(db, ground.box, uses)
     superusers = Superusers(db, accounts, ground.activity, confirmations, _user_rules(s))
     return Tenancy(
@@ -130,7 +130,7 @@ def build(ground: Ground) -> Tenancy:
         confirmations=confirmations,
         profiles=Profiles(s, db, ground.access),
         people=People(s, db, accounts, ground.activity, mail, confirmations),
-        signup=SignUp(s, db, accounts, ground.activity, ground.box, confirmations, invites, oauth),
+        signup=SignUp(s, db, accounts, ground.activity, ground.box, confirmations, invites, applications),
         departures=Departures(*here, only_superusers=s.FEATURE_SUPERUSERS_ORG_CREATION_ONLY),
         robots=robots,
         permissions=Permissions(*here, ground.check),

@@ -12,6 +12,7 @@ from quayframe.data.tables import Account
 from quayframe.data.tenancy import Confirmation
 from quayframe.errors import InvalidRequest
 from quayframe.registry import Registry
+from quayframe.services.applications import Details
 from quayframe.services.clock import now_ms
 from quayframe.services.confirmations import CodeInvalid
 from quayframe.services.principal import ANONYMOUS, SYSTEM
@@ -155,3 +156,18 @@ def test_an_organizations_address_is_told_its_admins(mailing: Registry) -> None:
     (mail,) = queued(mailing)
     assert (mail.to, mail.template) == ("acme@mail.test", "orgrecovery")
     assert "owner" in mail.text
+
+
+def test_a_user_who_is_offered_a_token_is_told(mailing: Registry) -> None:
+    owner, _ = person(mailing, "owner"), person(mailing, "alice")
+    mailing.tenancy.organizations.create(owner, "acme")
+    applications = mailing.tenancy.applications
+    applications.create(owner, "acme", Details("app", redirect_uri="https://app.test/"))
+    (found,) = applications.all(owner, "acme")
+    mailing.tenancy.authorizations.assign(
+        owner, found, "alice", redirect_uri="https://app.test/", scope="repo:read"
+    )
+
+    mail = last(mailing)
+    assert (mail.to, mail.template) == ("alice@mail.test", "tokenassigned")
+    assert "repo:read" in mail.text
