@@ -94,11 +94,11 @@ class Mail:
     def deliver(self, payload: Mapping[str, Any]) -> None:
         """Sends the mail of a job. Raises Hopeless where trying again cannot help; else what smtplib
         raises, and the job is tried again."""
+        outside("mail")
         message = self.compose(payload)
         if not self._options.sends:
             log.info("mail %s to %s is suppressed: TESTING is set", payload["template"], payload["to"])
             return
-        outside("mail")
         try:
             self._send(message)
         except smtplib.SMTPRecipientsRefused as error:

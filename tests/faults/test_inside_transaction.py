@@ -13,6 +13,7 @@ from quayframe import events
 from quayframe.data import tables
 from quayframe.plugin.boundary import InsideTransaction
 from quayframe.plugin.storage import Upload, UrlRequest
+from quayframe.services.principal import ANONYMOUS
 
 CALLS: dict[str, Callable[[Protocol], Any]] = {
     "storage begin": lambda p: p.registry.storage.begin("default"),
@@ -30,6 +31,9 @@ CALLS: dict[str, Callable[[Protocol], Any]] = {
     "the commands of plugins": lambda p: p.registry.plugins.commands(p.registry.host_for),
     "a password check": lambda p: p.registry.accounts.check_password("admin", "x" * 8),
     "a log-in": lambda p: p.registry.logins.basic("admin", "x" * 8, None),
+    "a password shown again": lambda p: p.registry.logins.check("admin", "x" * 8, None),
+    "a sign-up": lambda p: p.registry.tenancy.signup.sign_up(ANONYMOUS, "new", "x" * 8, "new@mail.test"),
+    "a mail": lambda p: p.registry.tenancy.mail.deliver({"to": "a@mail.test", "template": "confirm"}),
     "another transaction": lambda p: p.registry.db.write(lambda tx: None),
     "a host call": lambda p: p.registry.host_for("builtin").tags("a/b"),
 }
