@@ -30,9 +30,14 @@ _COLUMNS = (
     "a.auth_epoch, a.deleted_ms, n.id, n.enabled, r.id, r.uuid, r.visibility, r.state, r.kind, r.creator_id,"
     " r.created_ms"
 )
-# Of a bearer token that was got with a token of the account or the repository: both have to be there still.
+# Of a bearer token that was got with a token of the account or the repository: both have to be there still,
+# and so has the owner of the application for which that token was made.
 _ENABLED = "CASE WHEN k.id IS NULL THEN 0 ELSE COALESCE(a.enabled, 1) END"
-_SHOWN = " LEFT JOIN token k ON k.uuid = ? AND (k.expires_ms IS NULL OR k.expires_ms > ?)"
+_SHOWN = (
+    " LEFT JOIN token k ON k.uuid = ? AND (k.expires_ms IS NULL OR k.expires_ms > ?)"
+    " AND (k.application_id IS NULL OR EXISTS (SELECT 1 FROM oauth_application o JOIN account g"
+    " ON g.id = o.organization_id WHERE o.id = k.application_id AND g.deleted_ms IS NULL AND g.enabled = 1))"
+)
 
 
 class Question:

@@ -13,7 +13,7 @@ import requests
 from protocol import HOST, Protocol, Repo, code
 
 from quayframe.data.db import Database
-from quayframe.data.tables import Token
+from quayframe.data.tables import Account, Token
 from quayframe.oci.names import RepositoryName
 from quayframe.services.applications import Details
 from quayframe.services.oauth import Made
@@ -346,6 +346,16 @@ def test_with_its_application_goes_what_an_oauth_token_had_got(protocol: Protoco
     session = holder.session("$oauthtoken", made.token, scope(holder.own))
 
     protocol.registry.tenancy.applications.delete(holder.user, holder.organization, holder.client_id)
+
+    assert opens(holder, session) == {False}
+    assert log_in(protocol, "$oauthtoken", made.token).status_code == 401
+
+
+def test_with_its_organization_too(protocol: Protocol, holder: Holder) -> None:
+    made = holder.oauth("repo:admin")
+    session = holder.session("$oauthtoken", made.token, scope(holder.own))
+    gone = Account.update(deleted_ms=1).where(Account.name == holder.organization)
+    protocol.registry.db.write(lambda tx: tx.run(gone))
 
     assert opens(holder, session) == {False}
     assert log_in(protocol, "$oauthtoken", made.token).status_code == 401
