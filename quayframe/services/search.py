@@ -238,8 +238,8 @@ class Search:
 
 
 def _clean(query: str) -> str:
-    # PostgreSQL has no place for NUL; names have no capitals.
-    return query.replace("\0", "").strip().lower()[:LONGEST]
+    # Names have no capitals.
+    return query.strip().lower()[:LONGEST]
 
 
 def _begins(column: Any, prefix: str) -> Any:
