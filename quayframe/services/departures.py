@@ -109,8 +109,9 @@ def end_user(tx: Tx, account_id: int) -> None:
     ]
     forget(tx, [account_id, *robots])
     end_applications(tx, account_id)
-    end_content(tx, account_id)
-    gone = {"deleted_ms": now_ms(), "auth_epoch": Row.auth_epoch + 1, "session_epoch": Row.session_epoch + 1}
+    now = now_ms()
+    end_content(tx, account_id, now)
+    gone = {"deleted_ms": now, "auth_epoch": Row.auth_epoch + 1, "session_epoch": Row.session_epoch + 1}
     if robots:
         tx.run(Row.update(**gone, robot_token=None).where(Row.id.in_(robots)))
     # Nothing of the person stays but the name, which nobody else shall have.

@@ -12,14 +12,13 @@ import peewee
 from quayframe import events
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account, Permission, Repository, Team, TeamMember, Token
-from quayframe.data.tenancy import OauthApplication, OauthAssignment, OauthCode, Prototype, TeamInvite
+from quayframe.data.tenancy import OauthApplication, OauthAssignment, OauthCode
 from quayframe.errors import InsufficientScope, InvalidRequest, NotFound, NotSignedIn, Refused
 from quayframe.oci import names
 
 from .access import Access, NamespaceRow
 from .activity import Activity
 from .clock import now_ms
-from .forgetting import forget
 from .membership import (
     LIVE_ACCOUNT,
     administered,
@@ -162,18 +161,15 @@ class Organizations:
                 raise NotFound("Not Found")
             if not superuser:
                 administered(self._access, principal, name)
-            _end_people(tx, found.id)
-            end_applications(tx, found.id)
-            end_content(tx, found.id)
             now = now_ms()
-            epoch = Account.auth_epoch + 1
-            gone = Account.update(deleted_ms=now, auth_epoch=epoch, robot_token=None)
-            own = (Account.owner == found.id) & LIVE_ACCOUNT
-            robots = [i for (i,) in tx.rows(Account.select(Account.id).where(own))]
-            for start in range(0, len(robots), _MANY):
-                some = robots[start : start + _MANY]
-                forget(tx, some)
-                tx.run(gone.where(Account.id.in_(some)))
+            end_tokens(
+                tx, TeamMember.select(TeamMember.account).where(TeamMember.team.in_(teams_of(found.id)))
+            )
+            end_content(tx, found.id, now)
+            # Teams, permissions, robots and applications stay as they are until the collector comes: nobody
+            # finds the way to them, and the organization can come back as it was.
+            gone = Account.update(deleted_ms=now, auth_epoch=Account.auth_epoch + 1)
+            tx.run(gone.where((Account.owner == found.id) & LIVE_ACCOUNT))
             tx.run(gone.where(Account.id == found.id))
             self._record(tx, principal, found, events.OrgDelete(**_by(principal, name)))
 
@@ -297,17 +293,6 @@ def _changes(by: dict[str, Any], old: Mapping[str, Any], wanted: Mapping[str, An
     return found
 
 
-def _end_people(tx: Tx, organization_id: int) -> None:
-    """Takes away teams with all that hangs on them; members' tokens end."""
-    teams = teams_of(organization_id)
-    end_tokens(tx, TeamMember.select(TeamMember.account).where(TeamMember.team.in_(teams)))
-    tx.run(TeamInvite.delete().where(TeamInvite.team.in_(teams)))
-    tx.run(Prototype.delete().where(Prototype.organization == organization_id))
-    tx.run(Permission.delete().where(Permission.team.in_(teams)))
-    tx.run(TeamMember.delete().where(TeamMember.team.in_(teams)))
-    tx.run(Team.delete().where(Team.organization == organization_id))
-
-
 def end_applications(tx: Tx, organization_id: int) -> None:
     """Takes away OAuth applications and all that was given through them."""
     applications = OauthApplication.select(OauthApplication.id).where(
@@ -319,10 +304,11 @@ def end_applications(tx: Tx, organization_id: int) -> None:
     tx.run(OauthApplication.delete().where(OauthApplication.organization == organization_id))
 
 
-def end_content(tx: Tx, namespace_id: int) -> None:
-    """Marks the repositories as deleted, as the deletion of one does; the collector does the rest."""
+def end_content(tx: Tx, namespace_id: int, now: int) -> None:
+    """Marks the repositories as deleted at `now` (ms), as the deletion of one does; the collector does the
+    rest. Those of a namespace that goes are known by having gone in the same moment."""
     live = (Repository.namespace == namespace_id) & Repository.deleted_ms.is_null()
     # In two steps: MariaDB assigns one column after the other.
     tx.run(Repository.update(deleted_name=Repository.name).where(live))
-    gone = {"name": Repository.uuid, "deleted_ms": now_ms(), "state": "MARKED_FOR_DELETION"}
+    gone = {"name": Repository.uuid, "deleted_ms": now, "state": "MARKED_FOR_DELETION"}
     tx.run(Repository.update(**gone).where(live))
