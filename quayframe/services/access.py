@@ -142,6 +142,16 @@ class Access:
             found = self._team_role(principal, namespace.id)
         return _capped(found, principal.scopes, _TEAM_SCOPES, _TEAM_RANK)
 
+    def team_role_among(
+        self, principal: Principal, namespace: NamespaceRow, roles: Collection[str]
+    ) -> str | None:
+        """As `team_role`, where the roles of the principal's teams are at hand."""
+        if self.acts_everywhere(principal) or namespace.id == principal.account_id:
+            found: str | None = "admin"
+        else:
+            found = max(roles, key=_TEAM_RANK.__getitem__, default=None)
+        return _capped(found, principal.scopes, _TEAM_SCOPES, _TEAM_RANK)
+
     def in_team(self, principal: Principal, namespace: NamespaceRow, team: str) -> bool:
         """Whether the principal is a member of this team, and its scopes let it be one."""
         if self.team_role(principal, namespace) is None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from quayframe.config import Settings
 from quayframe.data.db import Database
-from quayframe.data.tables import Account as Row
-from quayframe.data.tables import LoginLink, Team, TeamMember
 from quayframe.errors import NotFound
 
 from .access import Access, NamespaceRow
@@ -21,6 +19,22 @@ _COLUMNS = (
     "name", "uuid", "email", "verified", "password_hash", "invoice_email", "invoice_email_address",
     "removed_tag_expiration_s", "prompts", *METADATA,
 )  # fmt: skip
+
+# Every page of the console begins with these: plain SQL, since building a query costs more than running it.
+_FIND = (
+    f"SELECT id, {', '.join(_COLUMNS)} FROM account"  # noqa: S608 - names of columns
+    " WHERE name = ? AND kind = 'user' AND deleted_ms IS NULL"
+)
+_LOGINS = "SELECT provider, subject, metadata FROM login_link WHERE account_id = ? ORDER BY id"
+_NAMESPACE = "a.id, a.name, a.kind, a.enabled, a.email, a.uuid"
+_MINE = (
+    f"SELECT {_NAMESPACE}, t.role FROM team_member m JOIN team t ON t.id = m.team_id"  # noqa: S608
+    " JOIN account a ON a.id = t.organization_id WHERE m.account_id = ? AND a.deleted_ms IS NULL"
+)
+_PUBLIC = (
+    f"SELECT {_NAMESPACE} FROM account a WHERE a.name IN ({{marks}})"  # noqa: S608
+    " AND a.kind <> 'robot' AND a.deleted_ms IS NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +80,7 @@ class Profiles:
 
     def profile(self, principal: Principal, name: str) -> Profile:
         """What this principal may know of a user. Raises NotFound."""
-        columns = [getattr(Row, column) for column in ("id", *_COLUMNS)]
-        where = (Row.name == name) & (Row.kind == "user") & Row.deleted_ms.is_null()
-        row = self._db.one(Row.select(*columns).where(where))
+        row = self._db.sql_one(_FIND, (name,))
         if row is None:
             raise NotFound()
         ident, found = int(row[0]), dict(zip(_COLUMNS, row[1:], strict=True))
@@ -99,40 +111,39 @@ class Profiles:
         }
 
     def _logins(self, ident: int) -> tuple[Login, ...]:
-        rows = self._db.rows(
-            LoginLink.select(LoginLink.provider, LoginLink.subject, LoginLink.metadata)
-            .where(LoginLink.account == ident)
-            .order_by(LoginLink.id)
-        )
+        rows = self._db.sql_rows(_LOGINS, (ident,))
         return tuple(Login(service, subject, json.loads(text or "{}")) for service, subject, text in rows)
 
     def _organizations(self, principal: Principal) -> tuple[Membership, ...]:
-        """The principal's own, then those that everybody sees among them, each once."""
-        mine = (
-            Team.select(Team.organization)
-            .join(TeamMember, on=(TeamMember.team == Team.id))
-            .where(TeamMember.account == principal.account_id)
-        )
+        """The principal's own, and those that everybody sees among them, each once, by name."""
+        roles: dict[int, list[str]] = {}
+        rows: dict[int, tuple[Any, ...]] = {}
+        for *row, role in self._db.sql_rows(_MINE, (principal.account_id,)):
+            rows[row[0]] = tuple(row)
+            roles.setdefault(row[0], []).append(role)
         public = tuple(self._s.PUBLIC_NAMESPACES)
-        where = (
-            Row.id.in_(mine) | (Row.name.in_(public) & (Row.kind != "robot")) if public else Row.id.in_(mine)
-        )
-        rows = self._db.rows(
-            Row.select(Row.id, Row.name, Row.kind, Row.enabled, Row.email, Row.uuid)
-            .where(where & Row.deleted_ms.is_null())
-            .order_by(Row.name)
-        )
+        if public:
+            marks = ", ".join("?" * len(public))
+            rows |= {row[0]: row for row in self._db.sql_rows(_PUBLIC.format(marks=marks), public)}
         return tuple(
-            self._membership(principal, NamespaceRow(ident, name, kind, bool(enabled)), email or uuid)
-            for ident, name, kind, enabled, email, uuid in rows
+            self._membership(
+                principal,
+                NamespaceRow(ident, name, kind, bool(enabled)),
+                email or uuid,
+                roles.get(ident, ()),
+            )
+            for ident, name, kind, enabled, email, uuid in sorted(rows.values(), key=lambda row: row[1])
         )
 
-    def _membership(self, principal: Principal, namespace: NamespaceRow, seed: str) -> Membership:
-        role = self._access.team_role(principal, namespace)
+    def _membership(
+        self, principal: Principal, namespace: NamespaceRow, seed: str, roles: Collection[str]
+    ) -> Membership:
+        role = self._access.team_role_among(principal, namespace, roles)
+        own = namespace.id == principal.account_id and self._access.is_restricted(principal)
         return Membership(
             namespace.name,
             seed,
-            self._access.may_create_in(principal, namespace),
+            role in ("creator", "admin") and not own,
             role == "admin",
             namespace.name in self._s.PUBLIC_NAMESPACES,
         )
