@@ -258,7 +258,8 @@ def _responses(declared: Operation, schemas: _Schemas, path: str, changes: bool)
     if "{" in path or declared.feature is not None:
         faults.add(404)
     if declared.body is not None:
-        faults |= {413, 415}
+        # 404: of what the body names.
+        faults |= {404, 413, 415}
     made |= {status: {"$ref": f"{_FAULTS}{_fault(status)}"} for status in faults if status not in made}
     return {str(status): made[status] for status in sorted(made)}
 
