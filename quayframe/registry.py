@@ -326,6 +326,9 @@ def _logins(
         key=hmac.digest(s.SECRET_KEY.get_secret_value().encode(), b"login failures", "sha256"),
         audit_failures=s.ACTION_LOG_AUDIT_LOGIN_FAILURES,
         audit_logins=s.ACTION_LOG_AUDIT_LOGINS,
+        note_access_s=s.LAST_ACCESSED_UPDATE_THRESHOLD_S
+        if s.FEATURE_USER_LAST_ACCESSED and s.REGISTRY_STATE != "readonly"
+        else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from quayframe import events
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account as Row
 from quayframe.data.tables import Team, TeamMember
-from quayframe.errors import AlreadyExists, Denied, InvalidRequest, NotFound
+from quayframe.errors import AlreadyExists, Denied, InvalidRequest, NotFound, RegistryError
 from quayframe.oci import names
 from quayframe.plugin.boundary import outside
 
@@ -133,6 +134,16 @@ class Accounts:
             scopes,
             **shown,
         )
+
+    def note_access(self, account_id: int, threshold_s: int) -> None:
+        """Notes that an account was used now, unless that was noted within the threshold. It never fails."""
+        now = now_ms()
+        mine = Row.id == account_id
+        stale = mine & (Row.last_accessed_ms.is_null() | (Row.last_accessed_ms <= now - threshold_s * 1000))
+        # A log-in does not fail because the time of it could not be noted.
+        with contextlib.suppress(RegistryError):
+            if self._db.one(Row.select(Row.id).where(stale)) is not None:
+                self._db.write(lambda tx: tx.run(Row.update(last_accessed_ms=now).where(stale)))
 
     # -- passwords ----------------------------------------------------------------------------
 

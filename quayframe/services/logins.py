@@ -45,6 +45,8 @@ class Logins:
     :param providers: asked in turn, until one knows the name.
     :param tokens: user names that stand for a kind of token.
     :param key: for the HMAC that stands for an account and an address in the failure table.
+    :param note_access_s: within how many seconds a user's further log-ins are not recorded as its last
+        access; None: none is.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Logins:
         key: bytes,
         audit_failures: bool = False,
         audit_logins: bool = True,
+        note_access_s: int | None = None,
     ) -> None:
         self._db = db
         self._accounts = accounts
@@ -71,6 +74,7 @@ class Logins:
         self._key = key
         self._audit_failures = audit_failures
         self._audit_logins = audit_logins
+        self._note_access_s = note_access_s
 
     def basic(self, username: str, password: str, ip: str | None) -> Principal:
         """The principal behind a user name and password. Raises Unauthorized with the reason,
@@ -96,6 +100,7 @@ class Logins:
         self._forget(keys[0])
         if not account.verified:
             raise Unauthorized(UNCONFIRMED)
+        self._accessed(account)
         return self._accounts.principal(account, ip)
 
     def _token(self, name: TokenName, username: str, token: str, ip: str | None) -> Principal:
@@ -119,7 +124,13 @@ class Logins:
             self._failed(keys, username, ip, WRONG)
             raise Unauthorized(WRONG)
         self._forget(keys[0])
+        self._accessed(found)
         return found
+
+    def _accessed(self, account: Account) -> None:
+        # A robot's is noted where its token is checked.
+        if account.kind == "user" and self._note_access_s is not None:
+            self._accounts.note_access(account.id, self._note_access_s)
 
     def sign_in(self, username: str, password: str, ip: str | None) -> Account:
         """As `check`, for a page that signs in. Raises Unauthorized also where the e-mail address has not

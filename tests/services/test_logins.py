@@ -1,13 +1,13 @@
-"""Encrypted passwords, and whose passwords are counted together."""
+"""Encrypted passwords, whose wrong passwords are counted together, and when somebody was last here."""
 
 from __future__ import annotations
 
 import base64
 
 import pytest
-from people_world import PASSWORD, Make, person
+from people_world import PASSWORD, Make, column, person
 
-from quayframe.data.tables import LoginFailure
+from quayframe.data.tables import Account, LoginFailure
 from quayframe.data.tenancy import EndedSession
 from quayframe.errors import Unauthorized
 from quayframe.registry import Registry
@@ -81,3 +81,16 @@ def test_sessions_that_ended_long_ago_are_swept(registry: Registry) -> None:
     registry.db.write(lambda tx: tx.run(EndedSession.update(expires_ms=now_ms() - 1)))
     registry.collector.sweep()
     assert registry.db.rows(EndedSession.select(EndedSession.id)) == []
+
+
+def test_a_users_last_log_in_is_noted_now_and_then(make_protocol: Make) -> None:
+    registry = make_protocol(LAST_ACCESSED_UPDATE_THRESHOLD_S=3600).registry
+    registry.accounts.create_user(SYSTEM, "alice", PASSWORD)
+    assert column(registry, "alice", Account.last_accessed_ms) is None
+
+    registry.logins.basic("alice", PASSWORD, "10.0.0.1")
+    first = column(registry, "alice", Account.last_accessed_ms)
+    registry.logins.check("alice", PASSWORD, "10.0.0.1")
+
+    assert first is not None
+    assert column(registry, "alice", Account.last_accessed_ms) == first
