@@ -61,6 +61,9 @@ def test_no_list_in_the_core_names_a_bundled_plugin() -> None:
     }
     assert packages
     for path in files("quayframe", "setup.cfg", "pyproject.toml", "Makefile", ".ci", "tests/*.sh"):
+        if path.is_symlink():
+            # The change log, which is handed out with the package.
+            continue
         text = path.read_text(errors="replace")
         assert {name for name in packages if name in text} == set(), named(path)
 
