@@ -146,7 +146,11 @@ class _Schemas:
         )
         self._made = {key: _renamed(schema) for key, schema in made.items()}
         shared = document.get("$defs", {})
-        self.shared = {_short(name): _renamed(schema) for name, schema in sorted(shared.items())}
+        # Generators name classes by the title: two of one title would be one class.
+        self.shared = {
+            (short := _short(name)): {**_renamed(schema), "title": short}
+            for name, schema in sorted(shared.items())
+        }
 
     def body(self, kind: Any) -> Any:
         return self._made[id(kind), "validation"]
@@ -156,8 +160,10 @@ class _Schemas:
 
 
 def _short(name: str) -> str:
-    """`teams.TeamView` for a name that has to have its module: `quayframe__http__api__teams__TeamView`."""
-    return ".".join(name.split("__")[-2:])
+    """`TeamsTeamView` for a name that has to have its module: `quayframe__http__api__teams__TeamView`. Only
+    letters: generators of clients make class names of them."""
+    *modules, last = name.replace("-", "").split("__")
+    return "".join(word.capitalize() for module in modules[-1:] for word in module.split("_")) + last
 
 
 def _renamed(schema: Any) -> Any:

@@ -109,6 +109,13 @@ def test_two_schemas_of_one_name_are_told_apart(document: dict[str, Any]) -> Non
     assert set(schemas[second.rpartition("/")[2]]["properties"]) == {"count"}
 
 
+def test_every_schema_can_be_a_class_of_its_name(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert {name for name in schemas if not name.isidentifier()} == set()
+    assert {name: schema["title"] for name, schema in schemas.items()} == {name: name for name in schemas}
+
+
 def test_what_may_be_null_says_so(document: dict[str, Any]) -> None:
     answer = document["paths"]["/api/v1/items/{name}"]["get"]["responses"]["200"]
     name = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
