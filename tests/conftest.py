@@ -18,6 +18,7 @@ for folder in sorted({file.parent for file in TESTS.rglob("*.py")} | {TESTS}):
         sys.path.append(str(folder))
 
 import servers  # noqa: E402
+from protocol import Protocol  # noqa: E402
 
 from quayframe.data import migrations  # noqa: E402
 from quayframe.data.db import Database  # noqa: E402
@@ -109,3 +110,17 @@ def database(database_uri: str, open_database: Callable[..., Database]) -> Datab
     made = open_database(database_uri)
     migrations.migrate(made)
     return made
+
+
+@pytest.fixture
+def make_protocol(tmp_path: Path) -> Iterator[Callable[..., Protocol]]:
+    """Makes registries in this process, with a configuration of their own: `make_protocol(KEY=value)`."""
+    made: list[Protocol] = []
+
+    def make(**config: Any) -> Protocol:
+        made.append(Protocol(tmp_path / f"registry-{len(made)}", config))
+        return made[-1]
+
+    yield make
+    for protocol in made:
+        protocol.close()

@@ -26,7 +26,7 @@ FILLED = {
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
 OWN_CREDENTIALS = {"/oauth/access_token": 400, "/api/v1/user/initialize": 400}
-"""Where the credentials are part of the body, or only the first caller is let in: what is answered without."""
+"""Where the credentials are in the body, or only the first caller is let in: what is answered without."""
 
 
 class Site:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from protocol import Protocol
@@ -12,20 +10,6 @@ from protocol import Protocol
 from quayframe.registry import Registry
 
 Make = Callable[..., Protocol]
-
-
-@pytest.fixture
-def make_protocol(tmp_path: Path) -> Iterator[Make]:
-    """Makes registries with a configuration of their own: `make_protocol(KEY=value)`."""
-    made: list[Protocol] = []
-
-    def make(**config: Any) -> Protocol:
-        made.append(Protocol(tmp_path / f"registry-{len(made)}", config))
-        return made[-1]
-
-    yield make
-    for protocol in made:
-        protocol.close()
 
 
 @pytest.fixture
