@@ -20,7 +20,7 @@ from quayframe.plugin.boundary import outside
 
 from .activity import Activity
 from .clock import now_ms
-from .passwords import PasswordChecker, hash_password
+from .passwords import NOBODYS_HASH, PasswordChecker, hash_password
 from .principal import Principal
 
 ACCOUNT = (
@@ -158,6 +158,14 @@ class Accounts:
             return False if row else None
         assert row is not None
         return account_of(row[1:])
+
+    def hash(self, password: str) -> str:
+        """The hash to store of a new password, made as slowly as it has to be: of few at once, and of none
+        in a rehearsal, which holds the database. Raises InvalidRequest for what can be no password,
+        TooManyRequests."""
+        names.check_password(password)
+        outside("the hash of a password")
+        return NOBODYS_HASH if self._db.rehearsed() is not None else self._checker.hash(password)
 
     def set_password(self, principal: Principal, name: str, password: str) -> None:
         """Changes a user's password; every token and session made with the old one ends."""

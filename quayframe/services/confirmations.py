@@ -192,6 +192,9 @@ class Confirmations:
 
         Raises CodeInvalid, InvalidRequest for the password."""
         names.check_password(password)
+        if self.recoverable(code) is None:
+            # No work for whoever only guesses.
+            raise CodeInvalid()
         outside("the hash of a password")
         hashed = hash_password(password)
 

@@ -13,13 +13,15 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import bcrypt
 
 from quayframe.errors import TooManyRequests
 
 REMEMBER_S = 300
-_DUMMY_HASH = "$2b$12$C6UzMDM.H6dfI/f/IKcEeO6X1sHXoEplOi7ZXkX0E7dSPWjr5VxDm"
+NOBODYS_HASH = "$2b$12$C6UzMDM.H6dfI/f/IKcEeO6X1sHXoEplOi7ZXkX0E7dSPWjr5VxDm"
 
 
 def hash_password(password: str) -> str:
@@ -53,23 +55,33 @@ class PasswordChecker:
         now = time.monotonic()
         if stored is not None and self._remembered.get(mark, 0) > now:
             return True
-        if not self._room.acquire(blocking=False):
-            raise TooManyRequests("too many log-ins at once; try again")
-        try:
-            if not self._turn.acquire(timeout=10):
-                raise TooManyRequests("too many log-ins at once; try again")
-            try:
-                right = self._bcrypt(password, stored or _DUMMY_HASH) and stored is not None
-            finally:
-                self._turn.release()
-        finally:
-            self._room.release()
+        with self._one_of_few():
+            right = self._bcrypt(password, stored or NOBODYS_HASH) and stored is not None
         if right:
             with self._lock:
                 self._remembered[mark] = now + REMEMBER_S
                 while len(self._remembered) > 10_000:
                     self._remembered.popitem(last=False)
         return right
+
+    def hash(self, password: str) -> str:
+        """As `hash_password`, behind the same door. Raises TooManyRequests."""
+        with self._one_of_few():
+            return hash_password(password)
+
+    @contextmanager
+    def _one_of_few(self) -> Iterator[None]:
+        if not self._room.acquire(blocking=False):
+            raise TooManyRequests("too many log-ins at once; try again")
+        try:
+            if not self._turn.acquire(timeout=10):
+                raise TooManyRequests("too many log-ins at once; try again")
+            try:
+                yield
+            finally:
+                self._turn.release()
+        finally:
+            self._room.release()
 
     @staticmethod
     def _bcrypt(password: str, stored: str) -> bool:

@@ -13,15 +13,12 @@ from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account as Row
 from quayframe.data.tables import LoginLink
 from quayframe.errors import InsufficientScope, NotFound, NotSignedIn, Refused
-from quayframe.oci import names
-from quayframe.plugin.boundary import outside
 
 from . import emails
 from .accounts import Account, Accounts
 from .activity import Activity
 from .confirmations import CHANGE, ENDING, Confirmations
 from .mail import Mail
-from .passwords import hash_password
 from .principal import Principal
 from .profiles import METADATA, prompts_of
 from .renaming import rename
@@ -87,9 +84,7 @@ class People:
         wanted = {key: values[key] for key in CHANGEABLE if key in values}
         hashed = None
         if (password := wanted.get("password")) is not None:
-            names.check_password(password)
-            outside("the hash of a password")
-            hashed = hash_password(password)
+            hashed = self._accounts.hash(password)
         if "tag_expiration_s" in wanted and wanted["tag_expiration_s"] not in self._s.TAG_EXPIRATION_OPTIONS:
             raise Refused("Invalid tag expiration option")
 

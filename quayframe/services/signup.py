@@ -16,7 +16,6 @@ from quayframe.data.tables import Lease
 from quayframe.data.tenancy import TeamInvite
 from quayframe.errors import InvalidRequest, NotFound, Refused, RegistryError
 from quayframe.oci import names
-from quayframe.plugin.boundary import outside
 
 from . import emails
 from .accounts import Account, Accounts
@@ -26,7 +25,6 @@ from .clock import now_ms
 from .confirmations import CONFIRM, Confirmations
 from .crypto import SecretBox
 from .invites import Invites
-from .passwords import hash_password
 from .people import ENTER_COMPANY, ENTER_NAME
 from .principal import Principal
 
@@ -98,8 +96,7 @@ class SignUp:
         names.check_namespace(username)
         names.check_password(password)
         self._check_email(email)
-        outside("the hash of a password")
-        hashed = hash_password(password)
+        hashed = self._accounts.hash(password)
         verified = invited or not self._s.FEATURE_MAILING
 
         def work(tx: Tx) -> None:
@@ -159,8 +156,7 @@ class SignUp:
             self._check_email(email)
         except RegistryError as error:
             raise _failed(error) from None
-        outside("the hash of a password")
-        hashed = hash_password(password)
+        hashed = self._accounts.hash(password)
 
         def work(tx: Tx) -> str | None:
             if not tx.insert_absent(Lease, name=_FIRST, token=username, until_ms=0) or tx.one(

@@ -12,6 +12,7 @@ from quayframe.data.tables import Account
 from quayframe.data.tenancy import Confirmation
 from quayframe.errors import InvalidRequest
 from quayframe.registry import Registry
+from quayframe.services import confirmations
 from quayframe.services.applications import Details
 from quayframe.services.clock import now_ms
 from quayframe.services.confirmations import CodeInvalid
@@ -171,3 +172,12 @@ def test_a_user_who_is_offered_a_token_is_told(mailing: Registry) -> None:
     mail = last(mailing)
     assert (mail.to, mail.template) == ("alice@mail.test", "tokenassigned")
     assert "repo:read" in mail.text
+
+
+def test_who_guesses_codes_makes_no_work(mailing: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(confirmations, "hash_password", hashed.append)
+    with pytest.raises(CodeInvalid):
+        mailing.tenancy.confirmations.recover("guessed", PASSWORD, None)
+
+    assert hashed == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from mails import last
 from people_world import PASSWORD, Make, person
 
 from quayframe.data.tables import TeamMember
-from quayframe.errors import InvalidRequest, NotFound, Unauthorized
+from quayframe.errors import InvalidRequest, NotFound, TooManyRequests, Unauthorized
 from quayframe.registry import Registry
 from quayframe.services.emails import EmailInvalid
+from quayframe.services.passwords import PasswordChecker
 from quayframe.services.principal import ANONYMOUS
 
 
@@ -102,3 +104,41 @@ def test_new_users_are_asked_for_what_they_may_say(make_protocol: Make) -> None:
     assert asked() == ["enter_name", "enter_company"]
     registry.tenancy.people.change(alice, {"given_name": "Alice", "company": None})
     assert asked() == []
+
+
+def test_a_rehearsal_does_not_hold_the_database_for_a_hash(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(PasswordChecker, "hash", lambda self, password: hashed.append(password))
+    with registry.db.rehearsal():
+        registry.tenancy.signup.sign_up(ANONYMOUS, "alice", PASSWORD)
+
+    assert hashed == []
+    assert registry.accounts.find("alice") is None
+
+
+def test_many_who_sign_up_at_once_wait_for_few_hashes(
+    make_protocol: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = make_protocol(FEATURE_MAILING=False).registry
+    monkeypatch.setattr(registry.accounts, "_checker", PasswordChecker(1, waiting=0))
+    statuses: list[int] = []
+    together = threading.Barrier(6)
+
+    def sign_up(name: str) -> None:
+        together.wait(30)
+        try:
+            registry.tenancy.signup.sign_up(ANONYMOUS, name, PASSWORD)
+            statuses.append(200)
+        except TooManyRequests as error:
+            statuses.append(error.status)
+        finally:
+            registry.db.close()
+
+    threads = [threading.Thread(target=sign_up, args=(f"user{i}",)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert set(statuses) == {200, 429}
