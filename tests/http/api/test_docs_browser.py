@@ -23,22 +23,28 @@ WAIT_MS = 30_000
 
 @dataclass(frozen=True)
 class Place:
-    """A served registry and a token of its user `devtable`."""
+    """A served registry, a token of its user `devtable`, and an application of an organization of its."""
 
     url: str
     token: str
+    client_id: str
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("browser")
+    server = RegistryServer(folder, CONFIG, port=servers.free_port())
     protocol = Protocol(folder, CONFIG)
     try:
-        authorization = ApiWorld(protocol).oauth("devtable", "user:read user:admin repo:read").headers
+        api = ApiWorld(protocol)
+        headers = api.oauth("devtable", "user:read user:admin repo:read").headers
+        api.user("devtable").post("organization/", {"name": "acme", "email": "acme@example.com"})
+        said = {"name": "docs", "redirect_uri": f"{server.url}/api/v1/docs/oauth2-redirect.html"}
+        client_id = api.user("devtable").post("organization/acme/applications", said).json["client_id"]
     finally:
         protocol.close()
-    server = RegistryServer(folder, CONFIG).start()
-    yield Place(server.url, authorization["Authorization"].removeprefix("Bearer "))
+    server.start()
+    yield Place(server.url, headers["Authorization"].removeprefix("Bearer "), client_id)
     server.stop()
 
 
@@ -123,8 +129,7 @@ def test_an_operation_is_tried_out_with_a_token(page: Page, place: Place) -> Non
     expect(answer_of(one)).to_contain_text('"username": "devtable"')
 
 
-def test_a_session_changes_things_with_its_csrf_token(page: Page, place: Place) -> None:
-    opened(page, place)
+def sign_in(page: Page, place: Place) -> None:
     csrf = page.request.get(f"{place.url}/csrf_token").json()["csrf_token"]
     signed = page.request.post(
         f"{place.url}/api/v1/signin",
@@ -133,6 +138,11 @@ def test_a_session_changes_things_with_its_csrf_token(page: Page, place: Place) 
     )
     assert signed.status == 200, signed.text()
 
+
+def test_a_session_changes_things_with_its_csrf_token(page: Page, place: Place) -> None:
+    opened(page, place)
+    sign_in(page, place)
+
     one = operation(page, "createOrganization")
     one.locator(".opblock-summary-control").click()
     one.get_by_role("button", name="Try it out").click()
@@ -140,6 +150,27 @@ def test_a_session_changes_things_with_its_csrf_token(page: Page, place: Place) 
     one.get_by_role("button", name="Execute").click()
 
     expect(status_of(one)).to_contain_text("201", timeout=WAIT_MS)
+
+
+def test_an_application_is_authorized_and_its_token_is_used(page: Page, place: Place) -> None:
+    opened(page, place)
+    sign_in(page, place)
+    page.get_by_role("button", name="Authorize").first.click()
+    form = page.locator(".auth-container", has_text="(OAuth2, implicit)").first
+    form.get_by_label("client_id").fill(place.client_id)
+    form.locator("label[for^='user:read-']").first.click()
+    with page.expect_popup() as opening:
+        form.get_by_role("button", name="Apply given OAuth2 credentials").click()
+    consent = opening.value
+    consent.get_by_role("button", name="Authorize Application").click()
+    expect(form.get_by_text("Logout")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Close").first.click()
+
+    with page.expect_request("**/api/v1/user/") as sent:
+        try_out(operation(page, "getLoggedInUser"))
+
+    expect(status_of(operation(page, "getLoggedInUser"))).to_contain_text("200", timeout=WAIT_MS)
+    assert sent.value.headers["authorization"].startswith("Bearer ")
 
 
 def test_a_repository_with_its_slash_is_found(page: Page, place: Place) -> None:
