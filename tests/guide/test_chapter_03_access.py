@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
+import time
+from email.message import EmailMessage
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
 from clients import Workstation
+from smtp_server import Mailbox, smtp_server
 from webui import Browser
 
+from quayframe.testing.fixtures import MakeServer
 from quayframe.testing.server import RegistryServer
+
+PASSWORD = "correct-horse\n"
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +170,51 @@ def _auth(config: dict[str, Any], server: RegistryServer) -> tuple[str, str]:
     """(user, password) that a configuration of docker's form has for the registry."""
     user, _, password = _decoded(config["auths"][server.host]["auth"]).partition(":")
     return user, password
+
+
+def test_a_user_joins_a_team_when_accepting_the_mail_that_invites(make_registry_server: MakeServer) -> None:
+    """3.3.3: "An invitation to join is sent to the user. Until accepting, the user is INVITED TO JOIN. Next
+    the user
+    accepts the mail's invitation to join the team ... and moves from the INVITED TO JOIN list to the MEMBERS
+    list."
+    "The registry user's name, or the e-mail address of the user's account." "A robot is added at once."
+    """
+    with smtp_server() as mailbox:
+        config = {
+            "MAIL_SERVER": "127.0.0.1", "MAIL_PORT": mailbox.port, "MAIL_USE_TLS": False, "TESTING": False,
+        }  # fmt: skip
+        server = make_registry_server(config)
+        server.cli(
+            "user", "create", "guest", "--email", "guest@example.com", "--password-stdin", stdin=PASSWORD
+        )
+        boss = Browser(server).sign_in(*server.admin)
+        boss.post("organization/", {"name": "acme"})
+        boss.put("organization/acme/team/devs", {"role": "member"})
+        assert boss.put("organization/acme/team/devs/members/guest")["invited"] is True
+        boss.put("organization/acme/robots/bot")
+        assert boss.put("organization/acme/team/devs/members/acme+bot")["invited"] is False
+
+        members = boss.get("organization/acme/team/devs/members?includePending=true")["members"]
+        assert [(one["name"], one["invited"]) for one in members] == [("acme+bot", False), ("guest", True)]
+        mail = _mail(mailbox)
+        assert mail["To"] == "guest@example.com"
+        body = mail.get_body(("plain",))
+        assert body is not None
+        found = re.search(r"/confirminvite\?code=(\S+)", body.get_content())
+        assert found is not None
+        guest = Browser(server).sign_in("guest", PASSWORD.strip())
+        assert guest.put(f"teaminvite/{unquote(found[1])}") == {"org": "acme", "team": "devs"}
+
+        members = boss.get("organization/acme/team/devs/members?includePending=true")["members"]
+        assert {(one["name"], one["invited"]) for one in members} == {("acme+bot", False), ("guest", False)}
+        boss.put("organization/acme/team/devs/invite/else@example.com")
+        assert _mail(mailbox, 2)["To"] == "else@example.com"
+
+
+def _mail(mailbox: Mailbox, count: int = 1) -> EmailMessage:
+    """The newest mail, when so many have come."""
+    deadline = time.monotonic() + 30
+    while len(mailbox.mails) < count:
+        assert time.monotonic() < deadline, "no mail"
+        time.sleep(0.05)
+    return mailbox.mails[-1]
