@@ -348,6 +348,8 @@ class Convert(Resource):
         body=Conversion,
         answer=Success,
         internal=True,
+        # It checks a password: a wrong one must count, which a dry run would undo.
+        dry_run=False,
         also=(429,),
     )
     def post(self, call: Call) -> Success:

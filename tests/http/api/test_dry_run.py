@@ -162,6 +162,13 @@ def test_what_changes_the_callers_own_session_has_no_dry_run(changes: list[Route
     assert {"signinUser", "verifyUser", "logout", "generateUserClientKey"} <= without
 
 
+def test_no_password_can_be_guessed_by_dry_runs(changes: list[Route]) -> None:
+    """A wrong password counts against the guesser, and what a dry run counts is undone."""
+    checking = {"signinUser", "verifyUser", "generateUserClientKey", "convertUserToOrganization"}
+
+    assert {one.ident for _, _, one in changes if one.ident in checking and one.dry_run} == set()
+
+
 def test_the_first_user_can_be_rehearsed(make_api: ApiMaker) -> None:
     api = make_api(FEATURE_USER_INITIALIZE=True)
     body = {"username": "first", "password": PASSWORD, "email": "first@mail.test", "access_token": True}
