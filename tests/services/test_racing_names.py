@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_an_address_is_given_once(registry: Registry) -> None:
     for name in ("ann", "bob", "cat"):
         person(registry, name)
     change = registry.tenancy.superusers.change
-    told = at_once([lambda n=n: change(root, n, email="one@x.org") for n in ("ann", "bob", "cat")])  # type: ignore[misc]
+    told = at_once([lambda n=n: change(root, n, email="one@x.org") for n in ("ann", "bob", "cat")])
 
     one_got_it(told, Refused)
 
@@ -96,7 +97,7 @@ def test_a_repository_made_while_its_namespace_ends_ends_with_it(registry: Regis
     acts: list[Act] = [
         lambda: registry.tenancy.departures.delete(root, "ann", as_superuser=True),
         *[
-            lambda n=n: registry.repositories.create(ann, RepositoryName("ann", n), "public")  # type: ignore[misc]
+            partial(registry.repositories.create, ann, RepositoryName("ann", n), "public")
             for n in ("one", "two", "three")
         ],
     ]

@@ -9,8 +9,13 @@ import pytest
 from api_client import ApiMaker, ApiWorld
 from api_faults import FORBIDDEN, MISSING, kind, typed
 
+from quayframe.data.db import Tx
 from quayframe.data.tables import Blob, Job
 from quayframe.worker.loop import Worker
+
+
+def _add_blob(tx: Tx, *, digest: str, size: int) -> None:
+    tx.insert(Blob, digest=digest, size=size, created_ms=1)
 
 
 def test_the_size_is_counted_by_a_job(api: ApiWorld) -> None:
@@ -21,9 +26,9 @@ def test_the_size_is_counted_by_a_job(api: ApiWorld) -> None:
     assert (first.status_code, first.json) == (201, "")
     assert (second.status_code, second.json) == (202, "")
     assert root.get("superuser/registrysize/").json == before | {"queued": True}
-    for digest, size in (("sha256:a", 5), ("sha256:b", 2**40)):
-        values = {"digest": digest, "size": size, "created_ms": 1}
-        api.registry.db.write(lambda tx, values=values: tx.insert(Blob, **values))
+    db = api.registry.db
+    db.write(lambda tx: tx.insert(Blob, digest="sha256:a", size=5, created_ms=1))
+    db.write(lambda tx: tx.insert(Blob, digest="sha256:b", size=2**40, created_ms=1))
 
     assert Worker(api.registry).work()
     shown = root.get("superuser/registrysize/").json
