@@ -74,7 +74,7 @@ def test_an_address_is_given_once(registry: Registry) -> None:
     for name in ("ann", "bob", "cat"):
         person(registry, name)
     change = registry.tenancy.superusers.change
-    told = at_once([lambda n=n: change(root, n, email="one@x.org") for n in ("ann", "bob", "cat")])
+    told = at_once([partial(change, root, name, email="one@x.org") for name in ("ann", "bob", "cat")])
 
     one_got_it(told, Refused)
 
@@ -94,17 +94,13 @@ def test_one_of_two_organizations_gets_the_name(registry: Registry) -> None:
 def test_a_repository_made_while_its_namespace_ends_ends_with_it(registry: Registry) -> None:
     """Whichever comes first: no repository is left in a namespace that is gone."""
     root, ann = person(registry, "admin"), person(registry, "ann")
-    acts: list[Act] = [
-        lambda: registry.tenancy.departures.delete(root, "ann", as_superuser=True),
-        *[
-            partial(registry.repositories.create, ann, RepositoryName("ann", n), "public")
-            for n in ("one", "two", "three")
-        ],
-    ]
+    names = [RepositoryName("ann", name) for name in ("one", "two", "three")]
+    acts: list[Act] = [partial(registry.repositories.create, ann, name, "public") for name in names]
+    acts.append(partial(registry.tenancy.departures.delete, root, "ann", as_superuser=True))
     at_once(acts)
 
     assert registry.accounts.find("ann") is None
-    for name in ("one", "two", "three"):
-        assert registry.access.repository("ann", name) is None
+    for name in names:
+        assert registry.access.repository(*name) is None
     found, _ = registry.repositories.catalog(root, last=None, limit=10, public=True)
     assert found == []
