@@ -14,9 +14,10 @@ from quayframe.data import migrations, tables
 from quayframe.data.db import Database
 from quayframe.data.fields import Id, Ref
 from quayframe.data.migrations.schema import Schema
+from quayframe.data.table import Table
 from quayframe.errors import StartError
 
-ALL = sorted(tables.Table.__subclasses__(), key=lambda table: table._meta.table_name)
+ALL = sorted(Table.__subclasses__(), key=lambda table: table._meta.table_name)
 
 # The keys that the services build on: insert_absent, conditional updates and look-ups of one row.
 UNIQUE = {

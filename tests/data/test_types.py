@@ -12,6 +12,7 @@ import pytest
 
 from quayframe.data import fields, tables
 from quayframe.data.db import Database, Tx
+from quayframe.data.table import Table
 
 
 def account(tx: Tx, name: str, **more: Any) -> int:
@@ -139,7 +140,7 @@ def test_tables_use_portable_types_only() -> None:
     }
     used = {
         (table.__name__, field.name): type(field)
-        for table in tables.Table.__subclasses__()
+        for table in Table.__subclasses__()
         for field in table._meta.sorted_fields
     }
     assert {where: kind for where, kind in used.items() if kind not in portable} == {}

@@ -14,6 +14,12 @@ KEYS = {"uuid", "title", "last_accessed", "created", "expiration"}
 RFC2822 = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d -0000").fullmatch
 
 
+def expire(api: ApiWorld, uuid: str, at_ms: int) -> None:
+    """Lets a token end then."""
+    change = Token.update(expires_ms=at_ms).where(Token.uuid == uuid)
+    api.registry.db.write(lambda tx: tx.run(change))
+
+
 def test_a_token_is_shown_when_it_is_made_and_alone(api: ApiWorld) -> None:
     user = api.user("user")
 
@@ -77,8 +83,7 @@ def test_those_that_expire_soon_are_listed_alone(make_api: ApiMaker) -> None:
     uuids = [user.post("user/apptoken", {"title": t}).json["token"]["uuid"] for t in ("a", "b", "c")]
     hour = 3_600_000
     for uuid, at in zip(uuids, (now_ms() + 23 * hour, now_ms() + 25 * hour, now_ms() - hour), strict=True):
-        change = Token.update(expires_ms=at).where(Token.uuid == uuid)
-        api.registry.db.write(lambda tx, change=change: tx.run(change))
+        expire(api, uuid, at)
 
     soon = user.get("user/apptoken", params={"expiring": "true"}).json
     every = user.get("user/apptoken", params={"expiring": "false"}).json
@@ -92,8 +97,7 @@ def test_expired_ones_are_swept_after_their_time(make_api: ApiMaker) -> None:
     user = api.user("user")
     uuids = [user.post("user/apptoken", {"title": t}).json["token"]["uuid"] for t in ("old", "fresh", "good")]
     for uuid, at in zip(uuids, (now_ms() - 3_700_000, now_ms() - 3_500_000), strict=False):
-        change = Token.update(expires_ms=at).where(Token.uuid == uuid)
-        api.registry.db.write(lambda tx, change=change: tx.run(change))
+        expire(api, uuid, at)
 
     assert api.registry.tenancy.app_tokens.sweep() == 1
 
