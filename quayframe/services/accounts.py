@@ -20,6 +20,7 @@ from quayframe.plugin.boundary import outside
 
 from .activity import Activity
 from .clock import now_ms
+from .forgetting import end_codes
 from .passwords import NOBODYS_HASH, PasswordChecker, hash_password
 from .principal import Principal
 
@@ -180,6 +181,7 @@ class Accounts:
         def work(tx: Tx) -> None:
             ending = {"auth_epoch": Row.auth_epoch + 1, "session_epoch": Row.session_epoch + 1}
             tx.run(Row.update(password_hash=hashed, **ending).where(Row.id == account.id))
+            end_codes(tx, account.id)
             self._activity.record(tx, event, namespace_id=account.id, performer_id=principal.account_id)
 
         self._db.write(work)

@@ -25,6 +25,7 @@ from .accounts import ACCOUNT, Account, account_of
 from .activity import Activity
 from .clock import now_ms
 from .crypto import SecretBox
+from .forgetting import end_codes
 from .mail import Mail
 from .passwords import hash_password
 
@@ -171,6 +172,7 @@ class Confirmations:
                 return Confirmed(kind, account.name, email)
             emails.take(tx, email, account.id)
             tx.run(Row.update(verified=1, email=email).where(mine))
+            end_codes(tx, account.id)
             old = account.email if account.email and names.is_email(account.email) else None
             by = {"namespace": account.name, "performer": account.name, "ip": ip}
             event = events.UserChangeEmail(**by, email=email, old_email=old)

@@ -44,3 +44,11 @@ def forget(tx: Tx, accounts: Collection[int]) -> None:
         tx.run(column.model.delete().where(column.in_(ids)))
     for column in STAYS:
         tx.run(column.model.update({column: None}).where(column.in_(ids)))
+
+
+def end_codes(tx: Tx, account_id: int) -> None:
+    """Ends the codes by which an account's address changes or its password is recovered: whoever asked for
+    them, or reads the mail they went to, may be the one against whom the password or the address was
+    changed. The code that confirms a new account's own address stays."""
+    mine = (Confirmation.account == account_id) & (Confirmation.kind != "confirm")
+    tx.run(Confirmation.delete().where(mine))

@@ -18,6 +18,7 @@ from . import emails
 from .accounts import Account, Accounts
 from .activity import Activity
 from .confirmations import CHANGE, ENDING, Confirmations
+from .forgetting import end_codes
 from .mail import Mail
 from .principal import Principal
 from .profiles import METADATA, prompts_of
@@ -111,6 +112,7 @@ class People:
 
     def _set_password(self, one: _Change, hashed: str) -> None:
         one.columns |= {"password_hash": hashed, **ENDING}
+        end_codes(one.tx, one.ident)
         one.tell(events.AccountChangePassword)
         self._mail.queue(one.tx, one.old["email"], "passwordchanged", {"username": one.old["name"]})
 
@@ -126,6 +128,7 @@ class People:
             self._confirmations.ask(one.tx, one.ident, one.old["name"], email, CHANGE)
             return
         one.columns["email"] = email
+        end_codes(one.tx, one.ident)
         one.tell(events.UserChangeEmail, email=email, old_email=one.old["email"])
 
     def _set_name(self, one: _Change) -> None:

@@ -21,6 +21,7 @@ from .activity import Activity
 from .clock import now_ms
 from .confirmations import CONFIRM, ENDING, Confirmations
 from .crypto import new_token
+from .forgetting import end_codes
 from .passwords import hash_password
 from .principal import Principal
 
@@ -202,6 +203,8 @@ class Superusers:
             emails.take(tx, values["email"], ident)
         ending = ENDING if values.keys() & {"password_hash", "enabled"} else {}
         tx.run(Account.update(**values, **ending).where(mine))
+        if values.keys() & {"password_hash", "email"}:
+            end_codes(tx, ident)
         if "enabled" in values:
             tx.run(Account.update(auth_epoch=Account.auth_epoch + 1).where(Account.owner == ident))
         for event in told:

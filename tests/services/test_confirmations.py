@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from mails import last, queued
@@ -181,3 +182,67 @@ def test_who_guesses_codes_makes_no_work(mailing: Registry, monkeypatch: pytest.
         mailing.tenancy.confirmations.recover("guessed", PASSWORD, None)
 
     assert hashed == []
+
+
+# -- codes that something else has overtaken ----------------------------------------------------------
+
+
+def _new_password(registry: Registry) -> None:
+    account = registry.accounts.get("alice")
+    registry.tenancy.people.change(registry.accounts.principal(account), {"password": "battery-staple"})
+
+
+def _a_superusers_password(registry: Registry) -> None:
+    root = registry.accounts.principal(
+        registry.accounts.create_user(SYSTEM, "admin", None, "admin@mail.test")
+    )
+    registry.tenancy.superusers.change(root, "alice", password="battery-staple")
+
+
+def _the_operators_password(registry: Registry) -> None:
+    registry.accounts.set_password(SYSTEM, "alice", "battery-staple")
+
+
+@pytest.mark.parametrize("change", [_new_password, _a_superusers_password, _the_operators_password])
+def test_a_new_password_ends_the_codes_of_who_had_the_old_one(
+    mailing: Registry, change: Callable[[Registry], None]
+) -> None:
+    """Whoever was in the account may have asked for another address: it is not to be had any more."""
+    mailing.tenancy.people.change(person(mailing, "alice"), {"email": "thief@mail.test"})
+    code = last(mailing).code
+    mailing.tenancy.confirmations.recover_address("alice@mail.test")
+    recovery = last(mailing).code
+    change(mailing)
+
+    with pytest.raises(CodeInvalid):
+        mailing.tenancy.confirmations.confirm(code, None)
+    assert mailing.tenancy.confirmations.recoverable(recovery) is None
+    assert mailing.accounts.get("alice").email == "alice@mail.test"
+
+
+def test_a_new_address_ends_the_codes_in_the_old_mailbox(mailing: Registry) -> None:
+    alice = person(mailing, "alice")
+    mailing.tenancy.confirmations.recover_address("alice@mail.test")
+    old = last(mailing).code
+    mailing.tenancy.people.change(alice, {"email": "new@mail.test"})
+    mailing.tenancy.confirmations.confirm(last(mailing).code, None)
+
+    assert mailing.tenancy.confirmations.recoverable(old) is None
+
+
+def test_an_address_that_a_superuser_gave_ends_the_codes_in_the_old_mailbox(mailing: Registry) -> None:
+    person(mailing, "alice")
+    root = person(mailing, "admin")
+    mailing.tenancy.confirmations.recover_address("alice@mail.test")
+    old = last(mailing).code
+    mailing.tenancy.superusers.change(root, "alice", email="new@mail.test")
+
+    assert mailing.tenancy.confirmations.recoverable(old) is None
+
+
+def test_a_new_password_leaves_a_new_account_its_confirmation(mailing: Registry) -> None:
+    mailing.tenancy.signup.sign_up(ANONYMOUS, "alice", PASSWORD, "alice@mail.test")
+    code = last(mailing).code
+    _the_operators_password(mailing)
+
+    assert mailing.tenancy.confirmations.confirm(code, None).username == "alice"
