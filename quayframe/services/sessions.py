@@ -94,6 +94,9 @@ class Sessions:
         return self._db.one(query) is not None
 
     def end(self, session: Session) -> None:
-        """Signs out: the cookie opens nothing any more, wherever a copy of it may be."""
+        """Signs out: the cookie opens nothing any more, wherever a copy of it may be. A session of nobody
+        opens nothing as it is, and anybody may begin many: none of them is noted."""
+        if session.account is None:
+            return
         expires = now_ms() + self.timeout_s * 1000
         self._db.write(lambda tx: tx.insert_absent(EndedSession, ident=session.ident, expires_ms=expires))

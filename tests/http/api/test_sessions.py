@@ -20,6 +20,7 @@ from person_answers import (
 )
 
 from quayframe.data.tables import Account, LoginFailure
+from quayframe.data.tenancy import EndedSession
 from quayframe.services.principal import SYSTEM
 
 WRONG = {
@@ -218,6 +219,15 @@ def test_a_sign_out_ends_the_session_wherever_its_cookie_is(api: ApiWorld) -> No
     assert alice.get("user/").json["session_required"] is False
     assert not is_signed_in(copy)
     assert "logout_success" in kinds(api)
+
+
+def test_nobody_who_signs_out_is_noted(api: ApiWorld) -> None:
+    caller = visitor(api)
+    for _ in range(3):
+        assert caller.post("signout").status_code == 200
+        caller.csrf = caller.get("/csrf_token").json["csrf_token"]
+
+    assert api.registry.db.rows(EndedSession.select(EndedSession.id)) == []
 
 
 @pytest.mark.parametrize("path", ["signin", "signin/verify", "signout", "user/clientkey"])
