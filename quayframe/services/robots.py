@@ -263,11 +263,13 @@ class Robots:
         or repeated one."""
         owner = self._administered(principal, namespace)
         self._find(owner, short)
+        met = set()
         for identity in identities:
             if not all(identity):
                 raise InvalidRequest("issuer and subject may not be empty")
-            if identities.count(identity) > 1:
+            if identity in met:
                 raise InvalidRequest(f"Duplicate federation config found: {identity}")
+            met.add(identity)
         config = tuple({"issuer": issuer, "subject": subject} for issuer, subject in identities)
         event = events.CreateRobotFederation(**_by(principal, owner), robot=short, config=config)
         self._ask(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -206,6 +207,17 @@ def test_a_list_costs_the_same_queries_however_many_robots_there_are(
     for number in range(1, 40):
         here.robots.create(here.boss, "org", f"r{number}")
     assert queries() == few
+
+
+def test_many_identities_are_looked_through_in_no_time(here: RobotWorld) -> None:
+    here.robots.create(here.boss, "org", "ci")
+    identities = [("https://issuer.test", str(number)) for number in range(20_000)]
+    start = time.monotonic()
+    here.robots.federate(here.boss, "org", "ci", identities)
+
+    assert time.monotonic() - start < 3
+    with pytest.raises(InvalidRequest, match="Duplicate"):
+        here.robots.federate(here.boss, "org", "ci", [*identities, identities[-1]])
 
 
 def test_who_is_no_admin_changes_nothing(here: RobotWorld) -> None:
