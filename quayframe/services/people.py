@@ -139,7 +139,8 @@ class People:
         one.answer(CONFIRM_USERNAME)
         if name == was or not (self._s.FEATURE_USER_RENAME or asked):
             return
-        if name in self._accounts.superusers or name in self._accounts.readonly_superusers:
+        powerful = self._accounts.superusers | self._accounts.readonly_superusers
+        if name in powerful.union(self._s.RESTRICTED_USERS_WHITELIST or ()):
             # These names give power: nobody takes one by himself.
             raise Refused(f"Invalid username {name}: this name is reserved")
         rename(one.tx, one.ident, was, name)

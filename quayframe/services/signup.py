@@ -94,6 +94,10 @@ class SignUp:
         if self._s.FEATURE_INVITE_ONLY_USER_CREATION and not invited:
             raise InvalidRequest("Only invited people may sign up here")
         names.check_namespace(username)
+        if self._accounts.is_superuser(username) or self._accounts.is_readonly_superuser(username):
+            # These names give power: another superuser makes the account, or the operator.
+            log.warning("somebody tried to sign up as %s, which the configuration gives power", username)
+            raise InvalidRequest(TAKEN)
         names.check_password(password)
         self._check_email(email)
         hashed = self._accounts.hash(password)

@@ -102,10 +102,12 @@ def test_a_rename_takes_the_robots_along_and_ends_tokens_not_sessions(make_proto
     assert kinds(registry)[-1] == "user_change_name"
 
 
-@pytest.mark.parametrize("name", ["a", "Alice", "a b", "a+b", "a..b", "-a", "x" * 256, "", "bob", "boss"])
+@pytest.mark.parametrize(
+    "name", ["a", "Alice", "a b", "a+b", "a..b", "-a", "x" * 256, "", "bob", "boss", "free"]
+)
 def test_a_name_that_cannot_be_had_is_refused_plainly(make_protocol: Make, name: str) -> None:
     config = {"FEATURE_MAILING": False, "FEATURE_USER_RENAME": True, "SUPER_USERS": ["boss"]}
-    registry = make_protocol(**config).registry
+    registry = make_protocol(**config, RESTRICTED_USERS_WHITELIST=["free"]).registry
     person(registry, "bob")
 
     with pytest.raises(Refused):

@@ -142,3 +142,22 @@ def test_many_who_sign_up_at_once_wait_for_few_hashes(
     for thread in threads:
         thread.join(60)
     assert set(statuses) == {200, 429}
+
+
+@pytest.mark.parametrize("name", ["boss", "auditor"])
+def test_nobody_signs_up_under_a_name_that_gives_power(make_protocol: Make, name: str) -> None:
+    """The operator named them; who makes these accounts is another superuser, or the operator."""
+    config = {"SUPER_USERS": ["admin", "boss"], "GLOBAL_READONLY_SUPER_USERS": ["auditor"]}
+    registry = make_protocol(FEATURE_MAILING=False, **config).registry
+
+    with pytest.raises(InvalidRequest, match="already exists"):
+        registry.tenancy.signup.sign_up(ANONYMOUS, name, PASSWORD)
+    registry.tenancy.superusers.create(person(registry, "admin"), name, None)
+    assert registry.accounts.find(name) is not None
+
+
+def test_the_first_user_may_be_a_superuser(make_protocol: Make) -> None:
+    registry = make_protocol(FEATURE_USER_INITIALIZE=True, SUPER_USERS=["boss"]).registry
+
+    made = registry.tenancy.signup.initialize(ANONYMOUS, "boss", PASSWORD, "boss@mail.test")
+    assert registry.accounts.principal(made.account).superuser
