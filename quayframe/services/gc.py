@@ -10,13 +10,14 @@ import logging
 from typing import Any
 
 from quayframe.data.db import Database
-from quayframe.data.tables import LoginFailure, ManifestHold, ServiceKey, Trash
+from quayframe.data.tables import Lease, LoginFailure, ManifestHold, ServiceKey, Trash
 from quayframe.data.tenancy import Confirmation, EndedSession
 from quayframe.errors import RegistryError
 from quayframe.plugin.storage import ObjectNotFound, StorageError
 
 from .clock import now_ms
 from .logins import FORGET_MS
+from .mail import COUNT
 from .storage import Storage
 from .uploads import Uploads
 
@@ -88,6 +89,7 @@ class Collector:
         self._run(holds)
         self._run(Confirmation.delete().where(Confirmation.expires_ms < now))
         self._run(EndedSession.delete().where(EndedSession.expires_ms < now))
+        self._run(Lease.delete().where(Lease.name.startswith(COUNT) & (Lease.until_ms < now)))
 
     def _run(self, query: Any) -> None:
         self._db.write(lambda tx: tx.run(query))

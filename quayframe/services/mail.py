@@ -22,9 +22,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from quayframe.data.db import Tx
+from quayframe.data.tables import Lease
 from quayframe.oci import names
 from quayframe.plugin.boundary import outside
 
+from .clock import now_ms
 from .crypto import SecretBox
 from .jobs import Hopeless, Jobs
 
@@ -39,6 +41,15 @@ TEMPLATES = (
     "tokenassigned", "useradded",
 )  # fmt: skip
 """confirm, emailchange, recovery, teaminvite and useradded have a `code`."""
+
+
+LIMITED = frozenset(("emailchange", "teaminvite", "tokenassigned"))
+"""What one user may have sent to another's address as often as it likes."""
+MOST_AN_HOUR = 10
+"""Of each of these to one address; the others are not sent."""
+COUNT = "mail:"
+"""The leases that count them begin so."""
+_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,8 @@ class Mail:
         )
 
     def queue(self, tx: Tx, to: str | None, template: str, values: Mapping[str, Any]) -> bool:
-        """Writes the job that sends a mail; False when mail is off or `to` is no address.
+        """Writes the job that sends a mail; False when mail is off, `to` is no address, or has been sent
+        too many of LIMITED.
 
         :param template: one of TEMPLATES.
         :param values: JSON values for the template; what is in them is sealed in the job's row, since a
@@ -86,9 +98,29 @@ class Mail:
             raise ValueError(f"there is no mail template {template}")
         if not self.on or to is None or not names.is_email(to):
             return False
+        if template in LIMITED and not self._count(tx, to, template):
+            log.info("a mail %s to %s is one too many in an hour", template, to)
+            return False
         sealed = self._box.encrypt(json.dumps(dict(values)))
         payload = {"to": to, "template": template, "sealed": sealed}
         self._jobs.add(tx, JOB, payload, max_attempts=MAXIMUM_ATTEMPTS)
+        return True
+
+    def _count(self, tx: Tx, to: str, template: str) -> bool:
+        """Counts a mail; False for one too many. What a superuser or a registry has to tell is not counted,
+        so that nobody can keep it from anybody."""
+        mark = COUNT + self._box.lookup(f"{template}\0{to.lower()}")
+        now = now_ms()
+        if tx.insert_absent(Lease, name=mark, token="1", until_ms=now + _HOUR_MS):  # noqa: S106 - a count
+            return True
+        mine = Lease.name == mark
+        for count, until in tx.lock(Lease.select(Lease.token, Lease.until_ms).where(mine)):
+            if until <= now:
+                tx.run(Lease.update(token="1", until_ms=now + _HOUR_MS).where(mine))  # noqa: S106
+            elif int(count) >= MOST_AN_HOUR:
+                return False
+            else:
+                tx.run(Lease.update(token=str(int(count) + 1)).where(mine))
         return True
 
     def deliver(self, payload: Mapping[str, Any]) -> None:
@@ -122,7 +154,9 @@ class Mail:
             if opened is None:
                 raise Hopeless("the mail was queued under another DATABASE_SECRET_KEY")
             values = json.loads(opened)
-        given = {"title": self._options.title, "base": self._options.base} | values
+        given = {"title": self._options.title, "base": self._options.base}
+        # The subject ends with its line, and a name is no text of the mail's own.
+        given |= {key: " ".join(v.split()) if isinstance(v, str) else v for key, v in values.items()}
         text = self._templates.get_template(f"{template}.txt").render(given)
         subject, _, body = text.partition("\n")
         message = EmailMessage(policy=SMTP)

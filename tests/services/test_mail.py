@@ -11,14 +11,16 @@ from typing import Any
 
 import certificates
 import pytest
-from people_world import Make
+from mails import queued
+from people_world import Make, person
 from smtp_server import smtp_server
 
-from quayframe.data.tables import Job
+from quayframe.data.tables import Job, Lease
 from quayframe.registry import Registry
 from quayframe.services import mail as mail_service
+from quayframe.services.clock import now_ms
 from quayframe.services.jobs import Hopeless, Jobs
-from quayframe.services.mail import TEMPLATES, Mail, MailOptions
+from quayframe.services.mail import MOST_AN_HOUR, TEMPLATES, Mail, MailOptions
 from quayframe.worker.loop import Worker
 
 VALUES: dict[str, Any] = {
@@ -246,3 +248,64 @@ def test_a_job_that_is_hopeless_is_not_tried_again(mailing: Registry) -> None:
 
     (letter,) = jobs.dead()
     assert letter["error"] == "there is no mail template nosuch"
+
+
+# -- what users have sent to each other ---------------------------------------------------------------
+
+
+def sent(registry: Registry, template: str, to: str) -> int:
+    return len([mail for mail in queued(registry) if (mail.template, mail.to) == (template, to)])
+
+
+def test_no_mailbox_is_filled_with_invitations(mailing: Registry) -> None:
+    owner = person(mailing, "owner")
+    mailing.tenancy.organizations.create(owner, "acme")
+    invites = mailing.tenancy.invites
+    for _ in range(2 * MOST_AN_HOUR):
+        invites.invite_email(owner, "acme", "owners", "victim@mail.test")
+        invites.withdraw_email(owner, "acme", "owners", "victim@mail.test")
+    invites.invite_email(owner, "acme", "owners", "friend@mail.test")
+
+    assert sent(mailing, "teaminvite", "victim@mail.test") == MOST_AN_HOUR
+    assert sent(mailing, "teaminvite", "friend@mail.test") == 1
+
+
+def test_no_mailbox_is_filled_by_who_claims_its_address(mailing: Registry) -> None:
+    alice = person(mailing, "alice")
+    for _ in range(2 * MOST_AN_HOUR):
+        for address in ("victim@mail.test", "other@mail.test"):
+            mailing.tenancy.people.change(alice, {"email": address})
+
+    assert sent(mailing, "emailchange", "victim@mail.test") == MOST_AN_HOUR
+
+
+def test_after_an_hour_mails_go_out_again_and_counts_are_swept(mailing: Registry) -> None:
+    mail = mailing.tenancy.mail
+    for _ in range(2 * MOST_AN_HOUR):
+        queue(mailing, mail, template="teaminvite")
+    mailing.db.write(lambda tx: tx.run(Lease.update(until_ms=now_ms() - 1)))
+    queue(mailing, mail, template="teaminvite")
+
+    assert sent(mailing, "teaminvite", "alice@mail.test") == MOST_AN_HOUR + 1
+    mailing.db.write(lambda tx: tx.run(Lease.update(until_ms=now_ms() - 1)))
+    mailing.collector.sweep()
+    assert mailing.db.rows(Lease.select(Lease.id)) == []
+
+
+def test_what_an_owner_has_to_know_is_not_counted(mailing: Registry) -> None:
+    for _ in range(2 * MOST_AN_HOUR):
+        queue(mailing, mailing.tenancy.mail, template="passwordchanged")
+
+    assert sent(mailing, "passwordchanged", "alice@mail.test") == 2 * MOST_AN_HOUR
+
+
+def test_a_name_with_lines_of_its_own_writes_no_text_of_the_mail(mailing: Registry) -> None:
+    values = VALUES | {"application": "app\n\nYour account is closed"}
+    message = mailing.tenancy.mail.compose(
+        {"to": "alice@mail.test", "template": "tokenassigned", "values": values}
+    )
+    text = message.get_body(("plain",))
+
+    assert text is not None
+    assert text.get_content().startswith("Hello ")
+    assert "app Your account is closed" in str(message["Subject"])
