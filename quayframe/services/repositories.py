@@ -30,6 +30,8 @@ from .gate import Allowed
 from .principal import Principal
 
 Check = Callable[[events.Event], None]
+LONGEST_DESCRIPTION = 25_000
+"""Characters: a page of a list has a hundred of them."""
 
 
 class Repositories:
@@ -139,6 +141,7 @@ class Repositories:
         Raises InvalidRequest for a name that is taken; NotSignedIn, InsufficientScope, also where the
         namespace does not exist."""
         _check_visibility(visibility)
+        _check_description(description or "")
         namespace = self._access.namespace(name.namespace)
         if namespace is None and principal.kind == "system":
             raise NotFound(f"there is no namespace {name.namespace}")
@@ -152,8 +155,10 @@ class Repositories:
     # -- changes ------------------------------------------------------------------------------
 
     def describe(self, principal: Principal, name: RepositoryName, description: str) -> None:
-        """Changes the description. Raises NameUnknown, Denied without the role write."""
+        """Changes the description. Raises NameUnknown, Denied without the role write, InvalidRequest for a
+        long one."""
         row = self._found(principal, name, "write", "admin")
+        _check_description(description)
         event = events.SetRepoDescription(**_here(principal, name), description=description)
         self._change(principal, row, event, {"description": description})
 
@@ -261,3 +266,8 @@ def _here(principal: Principal, name: RepositoryName) -> dict[str, Any]:
 def _check_visibility(visibility: str) -> None:
     if visibility not in ("public", "private"):
         raise InvalidRequest("visibility is public or private")
+
+
+def _check_description(text: str) -> None:
+    if len(text) > LONGEST_DESCRIPTION:
+        raise InvalidRequest(f"a description has at most {LONGEST_DESCRIPTION} characters")

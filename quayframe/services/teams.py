@@ -37,6 +37,8 @@ from .membership import (
 )
 from .principal import Principal
 
+LONGEST_DESCRIPTION = 25_000
+"""Characters: an organization's page has those of all its teams."""
 _RANK = {"member": 1, "creator": 2, "admin": 3}
 
 
@@ -109,6 +111,8 @@ class Teams:
         administered(self._access, principal, org)
         if role not in _RANK:
             raise InvalidRequest(f"{role!r} is not one of {list(_RANK)}")
+        if description is not None and len(description) > LONGEST_DESCRIPTION:
+            raise InvalidRequest(f"a description has at most {LONGEST_DESCRIPTION} characters")
         fault = names.namespace_fault(name)
         if fault is not None:
             rule = fault.replace("Namespace must be between", "Team must be between")

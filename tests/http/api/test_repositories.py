@@ -14,6 +14,7 @@ from quayframe.data.tables import Account, EventRow, Permission
 from quayframe.errors import NameUnknown
 from quayframe.oci.names import RepositoryName
 from quayframe.services.clock import now_ms
+from quayframe.services.repositories import LONGEST_DESCRIPTION
 
 
 @pytest.fixture
@@ -135,6 +136,18 @@ def test_a_description_is_changed(ann: Caller) -> None:
     assert kind(ann.put("repository/ann/app", {})) == (400, "invalid_request")
     assert kind(ann.put("repository/ann/app", {"description": None})) == (400, "invalid_request")
     assert kind(ann.put("repository/ann/nothing", {"description": ""})) == MISSING
+
+
+def test_a_description_is_no_longer_than_a_list_can_bear(api: ApiWorld, ann: Caller) -> None:
+    """A list has a hundred of them, for everybody who asks."""
+    longest = "ä" * LONGEST_DESCRIPTION
+    assert ann.put("repository/ann/app", {"description": longest}).status_code == 200
+
+    for result in (
+        ann.put("repository/ann/app", {"description": longest + "x"}),
+        create(ann, "more", description=longest + "x"),
+    ):
+        assert typed(result)[2] == "a description has at most 25000 characters"
 
 
 def test_a_reader_changes_nothing_and_a_writer_the_description(api: ApiWorld, ann: Caller) -> None:

@@ -54,6 +54,13 @@ def members(caller: Caller, team: str = "dev", **params: str) -> list[Any]:
 # -- the team -----------------------------------------------------------------------------------------
 
 
+def test_a_teams_description_is_no_longer_than_a_list_can_bear(boss: Caller) -> None:
+    for team in ("dev", "new"):
+        result = boss.put(f"{TEAM}/{team}", {"role": "member", "description": "x" * 25_001})
+        assert typed(result) == (400, "invalid_request", "a description has at most 25000 characters")
+    assert boss.put(f"{TEAM}/dev", {"role": "member", "description": "x" * 25_000}).status_code == 200
+
+
 def test_a_team_is_made_and_changed_by_the_same_request(boss: Caller) -> None:
     result = boss.put(f"{TEAM}/ops", {"role": "member"})
     body = result.json
