@@ -238,16 +238,16 @@ class Accounts:
     # -- switching off ------------------------------------------------------------------------
 
     def set_enabled(self, principal: Principal, name: str, enabled: bool) -> None:
-        """Switches an account on or off; off, its tokens and its robots' are refused at once."""
+        """Switches an account on or off; off, its sessions end, and its tokens and its robots' are
+        refused at once."""
         _superuser(principal)
         account = self.get(name)
         kind = events.UserEnable if enabled else events.UserDisable
         event = kind(namespace=name, performer=principal.performer, username=name)
 
         def work(tx: Tx) -> None:
-            tx.run(
-                Row.update(enabled=int(enabled), auth_epoch=Row.auth_epoch + 1).where(Row.id == account.id)
-            )
+            ending = {"auth_epoch": Row.auth_epoch + 1, "session_epoch": Row.session_epoch + 1}
+            tx.run(Row.update(enabled=int(enabled), **ending).where(Row.id == account.id))
             tx.run(Row.update(auth_epoch=Row.auth_epoch + 1).where(Row.owner == account.id))
             self._activity.record(tx, event, namespace_id=account.id, performer_id=principal.account_id)
 

@@ -22,7 +22,6 @@ from .clock import now_ms
 from .confirmations import CONFIRM, ENDING, Confirmations
 from .crypto import new_token
 from .forgetting import end_codes
-from .passwords import hash_password
 from .principal import Principal
 
 LIVE_USER = (Account.kind == "user") & Account.deleted_ms.is_null()
@@ -129,7 +128,7 @@ class Superusers:
         values = {
             "uuid": str(uuids.uuid4()),
             "kind": "user",
-            "password_hash": hash_password(password),
+            "password_hash": self._accounts.hash(password),
             "verified": int(not mailing),
             "prompts": json.dumps(prompts) if prompts else None,
             "created_ms": now_ms(),
@@ -179,7 +178,7 @@ class Superusers:
         told: list[events.Event] = []
         with _plainly():
             if password is not None:
-                values = {"password_hash": hash_password(names.check_password(password))}
+                values = {"password_hash": self._accounts.hash(password)}
                 told.append(events.UserChangePassword(**by, username=name))
             if email is not None:
                 emails.check(email, mailing=self._rules.mailing)

@@ -83,6 +83,15 @@ def test_sessions_that_ended_long_ago_are_swept(registry: Registry) -> None:
     assert registry.db.rows(EndedSession.select(EndedSession.id)) == []
 
 
+def test_a_session_does_not_come_back_with_an_account_that_was_switched_off(registry: Registry) -> None:
+    person(registry, "alice")
+    session = registry.tenancy.sessions.begin(registry.accounts.get("alice"))
+    for enabled in (False, True):
+        registry.accounts.set_enabled(SYSTEM, "alice", enabled)
+
+        assert registry.tenancy.sessions.account(session) is None
+
+
 def test_a_users_last_log_in_is_noted_now_and_then(make_protocol: Make) -> None:
     registry = make_protocol(LAST_ACCESSED_UPDATE_THRESHOLD_S=3600).registry
     registry.accounts.create_user(SYSTEM, "alice", PASSWORD)

@@ -7,6 +7,7 @@ import re
 import uuid
 from typing import Any
 
+import bcrypt
 import pytest
 from api_client import ApiMaker, ApiWorld, Caller
 from api_faults import FORBIDDEN, MISSING, NOBODY, kind, plain, typed
@@ -230,6 +231,23 @@ def test_a_new_password_ends_sessions(api: ApiWorld, root: Caller) -> None:
     for password, status in (("another-horse", 200), ("correct-horse", 401)):
         basic = base64.b64encode(f"ann:{password}".encode()).decode()
         assert api.bare.get("/v2/auth", headers={"Authorization": f"Basic {basic}"}).status_code == status
+
+
+def test_a_rehearsal_does_not_hold_the_database_for_a_hash(
+    root: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[bytes] = []
+
+    def hashpw(password: bytes, salt: bytes) -> bytes:
+        hashed.append(password)
+        return b"x"
+
+    monkeypatch.setattr(bcrypt, "hashpw", hashpw)
+    made = root.post("superuser/users/?dry_run=1", {"username": "new", "email": "new@x.org"})
+    changed = root.put("superuser/users/ann?dry_run=1", {"password": "another-horse"})
+
+    assert (made.status_code, changed.status_code) == (200, 200)
+    assert hashed == []
 
 
 @pytest.mark.parametrize("password", ["short", "with blank in it", ""])
