@@ -52,7 +52,7 @@ UNIQUE = {
     "tag_interval": ["tag_id start_ms"],
     "team": ["organization_id name"],
     "team_member": ["account_id team_id"],
-    "token": ["lookup"],
+    "token": ["lookup", "uuid"],
     "upload": ["uuid"],
 }
 

@@ -63,17 +63,15 @@ def test_a_conversion_checks_the_admin_first(api: ApiWorld) -> None:
     assert alice.post("user/convert", {"adminUser": "alice", "adminPassword": PASSWORD}).status_code == 429
 
 
-def test_a_rehearsed_conversion_is_no_way_to_guess_a_password(api: ApiWorld) -> None:
+def test_a_conversion_has_no_dry_run_which_would_be_a_way_to_guess_a_password(api: ApiWorld) -> None:
     alice, _ = api.user("alice"), api.user("bob")
-    right, wrong = (
-        alice.post("user/convert?dry_run=1", {"adminUser": "bob", "adminPassword": password})
+    told = [
+        typed(alice.post("user/convert?dry_run=1", {"adminUser": "bob", "adminPassword": password}))
         for password in (PASSWORD, "wrong-password")
-    )
+    ]
 
-    assert right.json == wrong.json
-    assert [event["kind"] for event in right.json["events"]] == ["account_convert"]
+    assert told[0] == told[1]
     assert alice.get("user/").json["username"] == "alice"
-    typed(alice.post("user/convert?dry_run=1", {"adminUser": "nobody", "adminPassword": PASSWORD}))
 
 
 # -- encrypted passwords ----------------------------------------------------------------------------
