@@ -75,9 +75,12 @@ def administered(access: Access, principal: Principal, name: str, *, reading: bo
     """The organization, of which this principal is an admin.
 
     :param reading: who may read everything passes too.
-    Raises NotSignedIn; InsufficientScope, also where there is no such organization.
+    Raises NotSignedIn; InsufficientScope, also where there is no such organization: only the command line,
+    which may everything, is told so by NotFound.
     """
     found = organization(access, name)
+    if found is None and principal.kind == "system":
+        raise NotFound(f"there is no organization {name}")
     may = access.may_read_namespace if reading else access.may_admin_namespace
     if found is None or not may(principal, found):
         raise NotSignedIn() if principal.kind == "anonymous" else InsufficientScope()

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from quayframe.cli.root import root
-from quayframe.errors import InvalidRequest, Refused, RegistryError
+from quayframe.errors import InvalidRequest, NotFound, Refused, RegistryError
 
 
 class Shell:
@@ -61,3 +61,10 @@ def test_a_team_gets_and_loses_members(shell: Shell) -> None:
     assert shell("organization", "members", "org").splitlines() == ["boss\towners"]
     with pytest.raises(Refused, match="only admin"):
         shell("team", "remove", "org", "owners", "boss")
+
+
+def test_an_organization_that_is_none_is_named(shell: Shell) -> None:
+    for words in (("organization", "members"), ("team", "set"), ("team", "add")):
+        more = {"set": ("dev", "member"), "add": ("dev", "user")}.get(words[1], ())
+        with pytest.raises(NotFound, match="there is no organization nope"):
+            shell(*words, "nope", *more)
