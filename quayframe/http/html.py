@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import falcon
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from quayframe.errors import CsrfInvalid, InvalidRequest, LayerTooLarge, MediaTypeUnsupported
@@ -20,6 +20,9 @@ from quayframe.services.sessions import Session
 from .api.identity import Identities
 from .body import RequestBody
 from .request import Callers
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 STYLE = (
     "body{font-family:system-ui,sans-serif;line-height:1.5;color:#1c2430;background:#f4f6f8;margin:0}"
@@ -51,7 +54,13 @@ class Pages:
         self.registry = registry
         self.callers = callers
         self.identities = Identities(registry, callers)
-        self._templates = Environment(
+
+    @cached_property
+    def _templates(self) -> Environment:
+        # Most processes never show a page.
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        return Environment(
             loader=PackageLoader("quayframe.http", "templates"),
             autoescape=True,
             undefined=StrictUndefined,

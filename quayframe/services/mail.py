@@ -17,9 +17,8 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from quayframe.data.db import Tx
 from quayframe.data.tables import Lease
@@ -28,6 +27,9 @@ from quayframe.plugin.boundary import outside
 
 from .clock import now_ms
 from .crypto import SecretBox
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 from .jobs import Hopeless, Jobs
 
 log = logging.getLogger("quayframe.mail")
@@ -78,7 +80,13 @@ class Mail:
         self._box = box
         self._options = options
         self.on = on
-        self._templates = Environment(
+
+    @cached_property
+    def _templates(self) -> Environment:
+        # Mail is written by the worker alone.
+        from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+        return Environment(
             loader=PackageLoader("quayframe.services", "mail_templates"),
             autoescape=select_autoescape(["html"], default=False),
             undefined=StrictUndefined,

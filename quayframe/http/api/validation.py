@@ -19,7 +19,10 @@ UNREADABLE = "The browser (or proxy) sent a request that this server could not u
 class Body(BaseModel):
     """A JSON body. Types are not converted; keys that it does not name are passed over."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True, frozen=True)
+    # Built when first used: a process that nobody asks for them need not hold a hundred validators.
+    model_config = ConfigDict(
+        strict=True, extra="ignore", populate_by_name=True, frozen=True, defer_build=True
+    )
 
     def given(self, name: str) -> bool:
         """Whether the caller said anything of this field."""
@@ -29,7 +32,7 @@ class Body(BaseModel):
 class Query(BaseModel):
     """Query parameters; a boolean is true, false, 1 or 0."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class BodyTooLarge(LayerTooLarge):

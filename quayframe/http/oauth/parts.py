@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import falcon
-from authlib.common.urls import add_params_to_uri
 
 from quayframe.errors import CsrfInvalid, InvalidRequest, RegistryError
 from quayframe.plugin.access import PUBLIC
@@ -125,6 +124,9 @@ def of_query(req: falcon.Request) -> dict[str, str]:
 def with_params(uri: str, pairs: list[tuple[str, str]]) -> str:
     """The address with these parameters behind its own. Raises OauthRefused."""
     try:
+        # Authlib brings much along, and few processes ever send anybody back.
+        from authlib.common.urls import add_params_to_uri
+
         return str(add_params_to_uri(uri, pairs))
     except ValueError:
         raise OauthRefused("invalid_request") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 
 import falcon
-from authlib.oauth2.rfc6749.util import extract_basic_authorization
 
 from quayframe.plugin.access import PUBLIC
 from quayframe.services.authorizing import OauthRefused
@@ -50,6 +49,8 @@ def _secret(req: falcon.Request, given: dict[str, str]) -> str:
     if given.get("client_secret"):
         return given["client_secret"]
     try:
+        from authlib.oauth2.rfc6749.util import extract_basic_authorization
+
         name, secret = extract_basic_authorization({"Authorization": req.get_header("Authorization") or ""})
     except ValueError:
         name = secret = None
