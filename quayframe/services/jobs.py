@@ -12,7 +12,7 @@ from typing import Any
 
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Job
-from quayframe.errors import NotFound
+from quayframe.errors import NotFound, RegistryError
 
 from .clock import now_ms
 
@@ -153,6 +153,11 @@ class Jobs:
         except Hopeless as error:
             log.error("job %s %d cannot be done: %s", job.kind, job.id, error)
             self.fail(job, str(error), hopeless=True)
+        except (OSError, RegistryError) as error:
+            # The world outside: the cause says it all, and comes again with each attempt.
+            told = f"{type(error).__name__}: {error}"
+            log.warning("job %s %d failed (attempt %d): %s", job.kind, job.id, job.attempts, told)
+            self.fail(job, told)
         except Exception as error:
             log.exception("job %s %d failed (attempt %d)", job.kind, job.id, job.attempts)
             self.fail(job, f"{type(error).__name__}: {error}")

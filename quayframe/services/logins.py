@@ -207,7 +207,7 @@ class Logins:
             left = last + min(most, _wait_ms(failures - free)) - now
             if left > 0:
                 raise TooManyRequests(
-                    "Too many login attempts. Please reset your password and try again.",
+                    "Too many login attempts. Please wait, or reset your password, and try again.",
                     retry_after=math.ceil(left / 1000),
                 )
 
