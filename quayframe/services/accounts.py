@@ -13,7 +13,6 @@ import peewee
 from quayframe import events
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account as Row
-from quayframe.data.tables import Team, TeamMember
 from quayframe.errors import AlreadyExists, Denied, InvalidRequest, NotFound, RegistryError
 from quayframe.oci import names
 from quayframe.plugin.boundary import outside
@@ -21,6 +20,7 @@ from quayframe.plugin.boundary import outside
 from .activity import Activity
 from .clock import now_ms
 from .forgetting import end_codes
+from .membership import add_owners
 from .passwords import NOBODYS_HASH, PasswordChecker, hash_password
 from .principal import Principal
 
@@ -223,8 +223,7 @@ class Accounts:
         if not tx.insert_absent(Row, name=name, kind="organization", **row):
             raise AlreadyExists(f"the name {name} is taken")
         organization = int(tx.value(Row.select(Row.id).where(Row.name == name)))
-        team = tx.insert(Team, uuid=str(uuid.uuid4()), organization=organization, name="owners", role="admin")
-        tx.insert(TeamMember, team=team, account=principal.account_id)
+        add_owners(tx, organization, principal.account_id)
         event = events.OrgCreate(namespace=name, performer=principal.performer)
         self._activity.record(tx, event, namespace_id=organization, performer_id=principal.account_id)
         return organization

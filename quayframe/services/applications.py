@@ -125,7 +125,7 @@ class Applications:
         _check(details)
         client_id = new_token(20)
         event = events.CreateApplication(
-            **_by(principal, namespace), application_name=details.name, client_id=client_id
+            **principal.by(namespace.name), application_name=details.name, client_id=client_id
         )
 
         def work(tx: Tx) -> None:
@@ -143,7 +143,7 @@ class Applications:
         found = self._get(namespace, client_id)
         _check(details)
         event = events.UpdateApplication(
-            **_by(principal, namespace), application_name=details.name, client_id=client_id
+            **principal.by(namespace.name), application_name=details.name, client_id=client_id
         )
         self._change(principal, namespace, found, event, vars(details))
         return self._get(namespace, client_id)
@@ -153,7 +153,7 @@ class Applications:
         namespace = administered(self._access, principal, organization)
         found = self._get(namespace, client_id)
         event = events.ResetApplicationClientSecret(
-            **_by(principal, namespace), application_name=found.name, client_id=client_id
+            **principal.by(namespace.name), application_name=found.name, client_id=client_id
         )
         self._change(principal, namespace, found, event, {"secret": self._box.encrypt(new_token(40))})
         return self._get(namespace, client_id)
@@ -163,7 +163,7 @@ class Applications:
         namespace = administered(self._access, principal, organization)
         found = self._get(namespace, client_id)
         event = events.DeleteApplication(
-            **_by(principal, namespace), application_name=found.name, client_id=client_id
+            **principal.by(namespace.name), application_name=found.name, client_id=client_id
         )
 
         def work(tx: Tx) -> None:
@@ -229,10 +229,6 @@ def _query() -> Any:
 
 def _is(found: Application) -> Any:
     return OauthApplication.id == found.id
-
-
-def _by(principal: Principal, namespace: NamespaceRow) -> dict[str, Any]:
-    return {"namespace": namespace.name, "performer": principal.performer, "ip": principal.ip}
 
 
 def _check(details: Details) -> None:

@@ -249,10 +249,7 @@ class Blobs:
     def delete(self, allowed: Allowed, digest: Digest) -> None:
         """Ends a blob's visibility in this repository at once; the collector does the rest."""
         event = events.DeleteBlob(
-            namespace=allowed.name.namespace,
-            repository=allowed.name.name,
-            performer=allowed.principal.performer,
-            ip=allowed.principal.ip,
+            **allowed.principal.at(allowed.name),
             digest=digest,
         )
         self._check(event)

@@ -16,7 +16,7 @@ from .accounts import Account
 from .activity import Activity
 from .clock import now_ms
 from .forgetting import forget
-from .membership import end_tokens, has_admin
+from .membership import add_owners, end_tokens, has_admin
 from .organizations import end_applications, end_content
 from .principal import Principal
 
@@ -54,7 +54,7 @@ class Departures:
             account_id = _hold(tx, name)
             if not superuser:
                 check_last_admin(tx, account_id)
-            by = {"namespace": name, "performer": principal.performer, "ip": principal.ip}
+            by = principal.by(name)
             event = events.UserDelete(**by, username=name)
             self._activity.record(tx, event, namespace_id=account_id, performer_id=principal.account_id)
             end_user(tx, account_id)
@@ -77,7 +77,7 @@ class Departures:
         def work(tx: Tx) -> None:
             account_id = _hold(tx, principal.name)
             check_last_admin(tx, account_id)
-            by = {"namespace": principal.name, "performer": principal.performer, "ip": principal.ip}
+            by = principal.by(principal.name)
             self._activity.record(
                 tx, events.AccountConvert(**by), namespace_id=account_id, performer_id=account_id
             )
@@ -126,9 +126,7 @@ def to_organization(tx: Tx, account_id: int, admin_id: int) -> None:
     forget(tx, [account_id])
     ending = {"auth_epoch": Row.auth_epoch + 1, "session_epoch": Row.session_epoch + 1}
     tx.run(Row.update(kind="organization", password_hash=None, **ending).where(Row.id == account_id))
-    owners = {"name": "owners", "role": "admin", "description": ""}
-    team = tx.insert(Team, uuid=str(uuid.uuid4()), organization=account_id, **owners)
-    tx.insert(TeamMember, team=team, account=admin_id)
+    add_owners(tx, account_id, admin_id)
     end_tokens(tx, [admin_id])
 
 

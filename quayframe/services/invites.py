@@ -94,7 +94,7 @@ class Invites:
             code = self._box.decrypt(sealed) or code
         name = user.name if user else None
         event = events.OrgInviteTeamMember(
-            **_by(principal, namespace.name), user=name, member=name, email=address, team=team.name
+            **principal.by(namespace.name), user=name, member=name, email=address, team=team.name
         )
         self._activity.record(tx, event, namespace_id=namespace.id, performer_id=principal.account_id)
         values = {
@@ -128,7 +128,7 @@ class Invites:
             row = get_team(self._db, namespace.id, team)
             if not tx.run(TeamInvite.delete().where(_to(row.id, None, email))):
                 raise NotFound("Not Found")
-            event = events.OrgDeleteTeamMemberInvite(**_by(principal, org), email=email, team=team)
+            event = events.OrgDeleteTeamMemberInvite(**principal.by(org), email=email, team=team)
             self._activity.record(tx, event, namespace_id=namespace.id, performer_id=principal.account_id)
 
         administered(self._access, principal, org)
@@ -162,7 +162,7 @@ class Invites:
                 tx.run(TeamInvite.delete().where(TeamInvite.id == invite_id))
                 if tx.insert_absent(TeamMember, team=team_id, account=principal.account_id):
                     event = events.OrgTeamMemberInviteAccepted(
-                        **_by(principal, found.organization),
+                        **principal.by(found.organization),
                         member=principal.name,
                         team=team,
                         inviter=inviter,
@@ -180,7 +180,7 @@ class Invites:
             found = self._answered(tx, principal, code)
             tx.run(TeamInvite.delete().where(TeamInvite.id == found.id))
             event = events.OrgTeamMemberInviteDeclined(
-                **_by(principal, found.organization),
+                **principal.by(found.organization),
                 member=principal.name,
                 team=found.team,
                 inviter=found.inviter,
@@ -255,7 +255,3 @@ def _user(principal: Principal) -> None:
         raise NotSignedIn()
     if principal.kind != "user" or not principal.may("user:admin"):
         raise InsufficientScope()
-
-
-def _by(principal: Principal, org: str) -> dict[str, str | None]:
-    return {"namespace": org, "performer": principal.performer, "ip": principal.ip}

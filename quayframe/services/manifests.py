@@ -181,10 +181,7 @@ class Manifests:
         if digest is not None and digest != found:
             raise DigestInvalid(f"manifest digest mismatch: the body's digest is {found}, not {digest}")
         event = events.PushRepo(
-            namespace=allowed.name.namespace,
-            repository=allowed.name.name,
-            performer=allowed.principal.performer,
-            ip=allowed.principal.ip,
+            **allowed.principal.at(allowed.name),
             digest=found,
             media_type=parsed.media_type,
             size=len(body),
@@ -327,10 +324,7 @@ class Manifests:
     def delete(self, allowed: Allowed, digest: Digest) -> None:
         """Ends a manifest's visibility here, and its tags; a new push gives it back."""
         event = events.DeleteManifest(
-            namespace=allowed.name.namespace,
-            repository=allowed.name.name,
-            performer=allowed.principal.performer,
-            ip=allowed.principal.ip,
+            **allowed.principal.at(allowed.name),
             digest=digest,
         )
         self._check(event)

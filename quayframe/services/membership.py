@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +114,13 @@ def get_team(db: Database, organization_id: int, name: str) -> TeamRow:
     if found is None:
         raise NotFound("Not Found")
     return found
+
+
+def add_owners(tx: Tx, organization_id: int, account_id: int) -> None:
+    """Gives a new organization its team `owners`, with its first admin."""
+    row = {"name": "owners", "role": "admin", "description": ""}
+    team = tx.insert(Team, uuid=str(uuid.uuid4()), organization=organization_id, **row)
+    tx.insert(TeamMember, team=team, account=account_id)
 
 
 def is_member(db: Database, organization_id: int, account_id: int) -> bool:

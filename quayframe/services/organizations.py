@@ -21,6 +21,7 @@ from .activity import Activity
 from .clock import now_ms
 from .membership import (
     LIVE_ACCOUNT,
+    add_owners,
     administered,
     end_tokens,
     find_person,
@@ -110,7 +111,7 @@ class Organizations:
         names.check_namespace(name)
         if email is not None:
             _check_email(email)
-        event = events.OrgCreate(**_by(principal, name), email=email)
+        event = events.OrgCreate(**principal.by(name), email=email)
 
         def work(tx: Tx) -> None:
             row = {"uuid": str(uuid.uuid4()), "email": email or str(uuid.uuid4()), "created_ms": now_ms()}
@@ -118,9 +119,7 @@ class Organizations:
             if not tx.insert_absent(Account, name=name, **row, **more):
                 raise InvalidRequest(TAKEN)
             made = int(tx.value(Account.select(Account.id).where(Account.name == name)))
-            owners = {"name": "owners", "role": "admin", "description": ""}
-            team = tx.insert(Team, uuid=str(uuid.uuid4()), organization=made, **owners)
-            tx.insert(TeamMember, team=team, account=owner)
+            add_owners(tx, made, owner)
             self._activity.record(tx, event, namespace_id=made, performer_id=principal.account_id)
 
         self._db.write(work)
@@ -171,7 +170,7 @@ class Organizations:
             gone = Account.update(deleted_ms=now, auth_epoch=Account.auth_epoch + 1)
             tx.run(gone.where((Account.owner == found.id) & LIVE_ACCOUNT))
             tx.run(gone.where(Account.id == found.id))
-            self._record(tx, principal, found, events.OrgDelete(**_by(principal, name)))
+            self._record(tx, principal, found, events.OrgDelete(**principal.by(name)))
 
         self._db.write(work)
 
@@ -258,7 +257,7 @@ class Organizations:
                 changed["removed_tag_expiration_s"] = changed.pop("tag_expiration_s")
             if changed:
                 tx.run(Account.update(**changed).where(mine))
-            for event in _changes(_by(principal, name), old, wanted):
+            for event in _changes(principal.by(name), old, wanted):
                 self._record(tx, principal, namespace, event)
 
         self._db.write(work)
@@ -266,10 +265,6 @@ class Organizations:
 
     def _record(self, tx: Tx, principal: Principal, namespace: NamespaceRow, event: events.Event) -> None:
         self._activity.record(tx, event, namespace_id=namespace.id, performer_id=principal.account_id)
-
-
-def _by(principal: Principal, org: str) -> dict[str, Any]:
-    return {"namespace": org, "performer": principal.performer, "ip": principal.ip}
 
 
 def _check_email(email: str) -> None:

@@ -56,7 +56,7 @@ class Ownership:
         found = self.get(old)
         if new == old:
             return found
-        by = {"namespace": new, "performer": principal.performer, "ip": principal.ip}
+        by = principal.by(new)
         event = events.OrgChangeName(**by, old_name=old, new_name=new, superuser=principal.name)
 
         def work(tx: Tx) -> None:
@@ -85,9 +85,7 @@ class Ownership:
             if was_user and (ident == admin or self._accounts.is_superuser(name)):
                 raise InvalidRequest("Cannot take ownership of a superuser")
             event = events.TakeOwnership(
-                namespace=name,
-                performer=principal.performer,
-                ip=principal.ip,
+                **principal.by(name),
                 entity_id=ident,
                 was_user=was_user,
                 superuser=principal.name,

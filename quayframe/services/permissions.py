@@ -111,7 +111,7 @@ class Permissions:
         if found.is_robot and found.owner_id != repository.namespace_id:
             raise InvalidRequest(f"Cannot add robot {name} under namespace {repository.namespace}")
         _not_owner(repository, found)
-        event = events.ChangeRepoPermission(**_by(principal, repository), username=name, role=_valid(role))
+        event = events.ChangeRepoPermission(**principal.at(repository), username=name, role=_valid(role))
         self._check(event)
 
         def work(tx: Tx) -> None:
@@ -132,7 +132,7 @@ class Permissions:
         if found is None:
             raise InvalidRequest(NO_USER)
         _not_owner(repository, found)
-        event = events.DeleteRepoPermission(**_by(principal, repository), username=name)
+        event = events.DeleteRepoPermission(**principal.at(repository), username=name)
         self._check(event)
 
         def work(tx: Tx) -> None:
@@ -188,7 +188,7 @@ class Permissions:
         found = self._team(repository, name)
         if found is None:
             raise unknown
-        event = events.ChangeRepoPermission(**_by(principal, repository), team=name, role=_valid(role))
+        event = events.ChangeRepoPermission(**principal.at(repository), team=name, role=_valid(role))
         self._check(event)
 
         def work(tx: Tx) -> None:
@@ -209,7 +209,7 @@ class Permissions:
         found = self._team(repository, name)
         if found is None:
             raise InvalidRequest(NO_TEAM)
-        event = events.DeleteRepoPermission(**_by(principal, repository), team=name)
+        event = events.DeleteRepoPermission(**principal.at(repository), team=name)
         self._check(event)
 
         def work(tx: Tx) -> None:
@@ -308,15 +308,6 @@ def _valid(role: str) -> str:
 
 def _alive(account_id: int) -> Any:
     return Account.select(Account.id).where((Account.id == account_id) & Account.deleted_ms.is_null())
-
-
-def _by(principal: Principal, repository: RepositoryRow) -> dict[str, Any]:
-    return {
-        "namespace": repository.namespace,
-        "repository": repository.name,
-        "performer": principal.performer,
-        "ip": principal.ip,
-    }
 
 
 def _shown(name: str) -> str:

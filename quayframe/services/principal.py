@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 ANONYMOUS_NAME = "(anonymous)"
+
+
+class Place(Protocol):
+    """A repository by its two names."""
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,14 @@ class Principal:
     def performer(self) -> str | None:
         """The name for the log; None for nobody and for the system itself."""
         return self.name if self.account_id is not None else None
+
+    def by(self, namespace: str | None = None) -> dict[str, Any]:
+        """The fields of an event that say where, by whom and from which address it was done."""
+        return {"namespace": namespace, "performer": self.performer, "ip": self.ip}
+
+    def at(self, repository: Place) -> dict[str, Any]:
+        """The same of what is done to a repository."""
+        return self.by(repository.namespace) | {"repository": repository.name}
 
     def may(self, scope: str) -> bool:
         """Whether the scopes allow it; without scopes all is allowed."""

@@ -62,7 +62,7 @@ class Repositories:
         if allowed.repository_id is not None:
             return None
         visibility = "private" if self._private else "public"
-        event = events.CreateRepo(**_here(allowed.principal, allowed.name), visibility=visibility)
+        event = events.CreateRepo(**allowed.principal.at(allowed.name), visibility=visibility)
         self._check(event)
         return event
 
@@ -147,7 +147,7 @@ class Repositories:
             raise NotFound(f"there is no namespace {name.namespace}")
         if namespace is None or not self._access.may_create_in(principal, namespace):
             raise NotSignedIn() if principal.kind == "anonymous" else InsufficientScope()
-        event = events.CreateRepo(**_here(principal, name), visibility=visibility)
+        event = events.CreateRepo(**principal.at(name), visibility=visibility)
         self._check(event)
         if not self._db.write(lambda tx: self._insert(tx, principal, namespace.id, event, description)):
             raise InvalidRequest("Repository already exists")
@@ -159,14 +159,14 @@ class Repositories:
         long one."""
         row = self._found(principal, name, "write", "admin")
         _check_description(description)
-        event = events.SetRepoDescription(**_here(principal, name), description=description)
+        event = events.SetRepoDescription(**principal.at(name), description=description)
         self._change(principal, row, event, {"description": description})
 
     def set_visibility(self, principal: Principal, name: RepositoryName, visibility: str) -> None:
         """Makes a repository public or private, seen by the next request everywhere."""
         _check_visibility(visibility)
         row = self._found(principal, name, "admin")
-        event = events.ChangeRepoVisibility(**_here(principal, name), visibility=visibility)
+        event = events.ChangeRepoVisibility(**principal.at(name), visibility=visibility)
         self._change(principal, row, event, {"visibility": visibility})
 
     def set_state(self, principal: Principal, name: RepositoryName, state: str) -> None:
@@ -176,13 +176,13 @@ class Repositories:
             raise InvalidRequest("this repository has no mirror configuration")
         if state not in ("NORMAL", "READ_ONLY"):
             raise InvalidRequest("a state is NORMAL, READ_ONLY or MIRROR")
-        event = events.ChangeRepoState(**_here(principal, name), state_changed=state)
+        event = events.ChangeRepoState(**principal.at(name), state_changed=state)
         self._change(principal, row, event, {"state": state})
 
     def set_trust(self, principal: Principal, name: RepositoryName, trust: bool) -> None:
         """Notes whether the repository's content is said to be signed."""
         row = self._found(principal, name, "admin")
-        event = events.ChangeRepoTrust(**_here(principal, name), trust_enabled=trust)
+        event = events.ChangeRepoTrust(**principal.at(name), trust_enabled=trust)
         self._change(principal, row, event, {"trust_enabled": int(trust)})
 
     def delete(self, principal: Principal, name: RepositoryName) -> None:
@@ -194,7 +194,7 @@ class Repositories:
             "deleted_ms": now_ms(),
             "state": "MARKED_FOR_DELETION",
         }
-        self._change(principal, row, events.DeleteRepo(**_here(principal, name)), values)
+        self._change(principal, row, events.DeleteRepo(**principal.at(name)), values)
 
     def _found(self, principal: Principal, name: RepositoryName, *roles: str) -> RepositoryRow:
         """The repository, on which the principal has one of these roles. Raises NameUnknown, Denied."""
@@ -252,15 +252,6 @@ class Repositories:
 
 def _alive(account_id: int) -> Any:
     return (Account.id == account_id) & Account.deleted_ms.is_null()
-
-
-def _here(principal: Principal, name: RepositoryName) -> dict[str, Any]:
-    return {
-        "namespace": name.namespace,
-        "repository": name.name,
-        "performer": principal.performer,
-        "ip": principal.ip,
-    }
 
 
 def _check_visibility(visibility: str) -> None:

@@ -173,7 +173,7 @@ class Robots:
         self._check_new(name, short, description)
         stored = None if metadata is None else stored_metadata(metadata)
         event = events.CreateRobot(
-            **_by(principal, owner),
+            **principal.by(owner.name),
             robot=short,
             description=description,
             unstructured_metadata=None if metadata is None else dict(metadata),
@@ -217,7 +217,7 @@ class Robots:
         from now on. Raises as `get`."""
         owner = self._administered(principal, namespace)
         self._find(owner, short)
-        event = events.RegenerateRobotToken(**_by(principal, owner), robot=short)
+        event = events.RegenerateRobotToken(**principal.by(owner.name), robot=short)
         self._ask(event)
         values = {
             "uuid": str(uuid.uuid4()),
@@ -232,7 +232,7 @@ class Robots:
         its name is free. Raises as `get`."""
         owner = self._administered(principal, namespace)
         robot_id = self._find(owner, short)[0]
-        event = events.DeleteRobot(**_by(principal, owner), robot=short)
+        event = events.DeleteRobot(**principal.by(owner.name), robot=short)
         self._ask(event)
 
         def work(tx: Tx) -> None:
@@ -271,7 +271,7 @@ class Robots:
                 raise InvalidRequest(f"Duplicate federation config found: {identity}")
             met.add(identity)
         config = tuple({"issuer": issuer, "subject": subject} for issuer, subject in identities)
-        event = events.CreateRobotFederation(**_by(principal, owner), robot=short, config=config)
+        event = events.CreateRobotFederation(**principal.by(owner.name), robot=short, config=config)
         self._ask(event)
         self._change(principal, owner, short, event, {"federation": json.dumps(config)})
 
@@ -279,7 +279,7 @@ class Robots:
         """Takes all those identities away. Raises as `get`."""
         owner = self._administered(principal, namespace)
         self._find(owner, short)
-        event = events.DeleteRobotFederation(**_by(principal, owner), robot=short)
+        event = events.DeleteRobotFederation(**principal.by(owner.name), robot=short)
         self._ask(event)
         self._change(principal, owner, short, event, {"federation": None})
 
@@ -336,10 +336,6 @@ class Robots:
         if row is None:
             raise Refused(UNKNOWN)
         return row
-
-
-def _by(principal: Principal, owner: NamespaceRow) -> dict[str, Any]:
-    return {"namespace": owner.name, "performer": principal.performer, "ip": principal.ip}
 
 
 def _refusal(principal: Principal) -> RegistryError:

@@ -136,8 +136,8 @@ class ServiceKeys:
 
         def work(tx: Tx) -> None:
             tx.insert(ServiceKey, **row)
-            self._record(tx, principal, events.ServiceKeyCreate(**_by(principal), **about))
-            self._record(tx, principal, events.ServiceKeyApprove(**_by(principal), **about))
+            self._record(tx, principal, events.ServiceKeyCreate(**principal.by(), **about))
+            self._record(tx, principal, events.ServiceKeyApprove(**principal.by(), **about))
 
         self._db.write(work)
         public = key.private.public_key().public_bytes(
@@ -175,9 +175,9 @@ class ServiceKeys:
             tx.run(ServiceKey.update(**changed).where(ServiceKey.kid == kid))
             about = _about(kid, row[1], name, changed.get("expires_ms", row[6]))
             if "expires_ms" in changed:
-                self._record(tx, principal, events.ServiceKeyExtend(**_by(principal), **about))
+                self._record(tx, principal, events.ServiceKeyExtend(**principal.by(), **about))
             if changed.keys() - {"expires_ms"}:
-                self._record(tx, principal, events.ServiceKeyModify(**_by(principal), **about))
+                self._record(tx, principal, events.ServiceKeyModify(**principal.by(), **about))
 
         self._db.write(work)
         return self.get(kid)
@@ -200,7 +200,7 @@ class ServiceKeys:
                 ).where(ServiceKey.kid == kid)
             )
             about = _about(kid, row[1], row[2], row[6])
-            self._record(tx, principal, events.ServiceKeyApprove(**_by(principal), **about))
+            self._record(tx, principal, events.ServiceKeyApprove(**principal.by(), **about))
 
         self._db.write(work)
 
@@ -212,7 +212,7 @@ class ServiceKeys:
             row = self._lock(tx, kid)
             tx.run(ServiceKey.delete().where(ServiceKey.kid == kid))
             about = _about(kid, row[1], row[2], row[6])
-            self._record(tx, principal, events.ServiceKeyDelete(**_by(principal), **about))
+            self._record(tx, principal, events.ServiceKeyDelete(**principal.by(), **about))
 
         self._db.write(work)
 
@@ -230,10 +230,6 @@ class ServiceKeys:
 def _superuser(principal: Principal) -> None:
     if not principal.superuser:
         raise InsufficientScope()
-
-
-def _by(principal: Principal) -> dict[str, Any]:
-    return {"performer": principal.performer, "ip": principal.ip}
 
 
 def _about(kid: str, service: str, name: str | None, expires_ms: int | None) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class Superusers:
             "prompts": json.dumps(prompts) if prompts else None,
             "created_ms": now_ms(),
         }
-        event = events.UserCreate(**_by(principal, name), username=name, email=email)
+        event = events.UserCreate(**principal.by(name), username=name, email=email)
 
         def work(tx: Tx) -> None:
             stored = emails.take(tx, email)
@@ -173,7 +173,7 @@ class Superusers:
 
         Raises InsufficientScope, NotFound, InvalidRequest for a superuser, Refused for bad values."""
         user = self.target(principal, name, "update")
-        by = _by(principal, name) | {"superuser": principal.performer}
+        by = principal.by(name) | {"superuser": principal.performer}
         values: dict[str, Any] = {}
         told: list[events.Event] = []
         with _plainly():
@@ -220,10 +220,6 @@ class Superusers:
 def _superuser(principal: Principal) -> None:
     if not principal.superuser:
         raise InsufficientScope()
-
-
-def _by(principal: Principal, name: str) -> dict[str, Any]:
-    return {"namespace": name, "performer": principal.performer, "ip": principal.ip}
 
 
 @contextmanager

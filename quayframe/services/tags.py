@@ -119,10 +119,7 @@ class Tags:
     def delete(self, allowed: Allowed, tag: str, condition: Condition) -> None:
         """Ends a tag. Raises ManifestUnknown, PreconditionFailed, TagImmutable."""
         event = events.DeleteTag(
-            namespace=allowed.name.namespace,
-            repository=allowed.name.name,
-            performer=allowed.principal.performer,
-            ip=allowed.principal.ip,
+            **allowed.principal.at(allowed.name),
             tag=tag,
         )
         self._check(event)

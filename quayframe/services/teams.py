@@ -125,7 +125,7 @@ class Teams:
                 return self._change(tx, principal, namespace, found, role, description), False
             row = {"name": name, "role": role, "description": description or ""}
             made = tx.insert(Team, uuid=str(uuid.uuid4()), organization=namespace.id, **row)
-            event = events.OrgCreateTeam(**_by(principal, org), team=name)
+            event = events.OrgCreateTeam(**principal.by(org), team=name)
             self._record(tx, principal, namespace, event)
             return TeamRow(made, name, role, description or ""), True
 
@@ -140,7 +140,7 @@ class Teams:
         role: str,
         description: str | None,
     ) -> TeamRow:
-        by = _by(principal, namespace.name)
+        by = principal.by(namespace.name)
         if role != team.role:
             if team.role == "admin":
                 self._keep_admin(
@@ -185,7 +185,7 @@ class Teams:
             tx.run(Permission.delete().where(Permission.team == team.id))
             tx.run(TeamMember.delete().where(TeamMember.team == team.id))
             tx.run(Team.delete().where(Team.id == team.id))
-            self._record(tx, principal, namespace, events.OrgDeleteTeam(**_by(principal, org), team=name))
+            self._record(tx, principal, namespace, events.OrgDeleteTeam(**principal.by(org), team=name))
 
         administered(self._access, principal, org)
         self._db.write(work)
@@ -228,7 +228,7 @@ class Teams:
                 return found, True
             tx.insert(TeamMember, team=team.id, account=found.id)
             self._invites.drop(tx, team.id, found.id)
-            event = events.OrgAddTeamMember(**_by(principal, org), member=who, team=name)
+            event = events.OrgAddTeamMember(**principal.by(org), member=who, team=name)
             self._record(tx, principal, namespace, event)
             return found, False
 
@@ -246,7 +246,7 @@ class Teams:
             found = find_person(self._db, who)
             if found is None:
                 raise NotFound("Not Found")
-            by = _by(principal, org)
+            by = principal.by(org)
             if self._invites.drop(tx, team.id, found.id):
                 event = events.OrgDeleteTeamMemberInvite(**by, user=who, member=who, team=name)
                 self._record(tx, principal, namespace, event)
@@ -274,10 +274,6 @@ class Teams:
 
     def _record(self, tx: Tx, principal: Principal, namespace: NamespaceRow, event: events.Event) -> None:
         self._activity.record(tx, event, namespace_id=namespace.id, performer_id=principal.account_id)
-
-
-def _by(principal: Principal, org: str) -> dict[str, str | None]:
-    return {"namespace": org, "performer": principal.performer, "ip": principal.ip}
 
 
 def _or(text: str | None, other: str) -> str:
