@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+import servers
 from protocol import Protocol, Repo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
@@ -20,3 +26,18 @@ def protocol(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protocol]:
 def repo(protocol: Protocol) -> Repo:
     """A repository that does not exist yet, and a token to push and pull."""
     return protocol.repo()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        servers.without(servers.Missing("Chromium (chromium)"))
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield made
+        made.close()

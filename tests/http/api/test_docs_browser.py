@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import servers
 from api_client import PASSWORD, ApiWorld
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from protocol import Protocol
 
 from quayframe.testing.server import RegistryServer
@@ -46,18 +45,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     server.start()
     yield Place(server.url, headers["Authorization"].removeprefix("Bearer "), client_id)
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        servers.without(servers.Missing("Chromium (chromium)"))
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield made
-        made.close()
 
 
 @pytest.fixture
