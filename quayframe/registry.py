@@ -21,12 +21,13 @@ from quayframe.errors import StartError
 from quayframe.events import Event
 from quayframe.plugin import AuthProvider, Host, StorageBackend
 from quayframe.plugin.manager import PluginManager
-from quayframe.services import bootstrap, tenancy
+from quayframe.services import bootstrap, contents, tenancy
 from quayframe.services import manifests as manifest_service
 from quayframe.services.access import Access
 from quayframe.services.accounts import Accounts
 from quayframe.services.activity import Activity
 from quayframe.services.blobs import TRASH_DELAY_MS, Blobs
+from quayframe.services.contents import Content, ContentGround
 from quayframe.services.crypto import SecretBox
 from quayframe.services.gate import Gate, Rules
 from quayframe.services.gc import Collector
@@ -36,6 +37,7 @@ from quayframe.services.keys import Keys
 from quayframe.services.logins import Logins
 from quayframe.services.manifests import Manifests
 from quayframe.services.passwords import PasswordChecker
+from quayframe.services.pulls import Pulls
 from quayframe.services.referrers import Referrers
 from quayframe.services.repositories import Repositories
 from quayframe.services.storage import Storage
@@ -66,12 +68,14 @@ class Registry:
     blobs: Blobs
     uploads: Uploads
     manifests: Manifests
+    pulls: Pulls
     tags: Tags
     referrers: Referrers
     storage: Storage
     jobs: Jobs
     collector: Collector
     tenancy: Tenancy
+    content: Content
 
     def host_for(self, plugin: str) -> Host:
         """The host that the hooks of this plugin receive."""
@@ -230,8 +234,12 @@ def _wire(
         trash_delay_ms=0 if s.TESTING else TRASH_DELAY_MS,
     )
     uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
-    tags = Tags(db, activity, check)
     jobs = Jobs(db)
+    content = contents.build(
+        ContentGround(
+            s, db, accounts, access, activity, gate, repositories, blobs, uploads, storage, jobs, check
+        )
+    )
     people = tenancy.build(Ground(s, db, accounts, access, activity, repositories, jobs, box, check))
     auth = _auth(manager, loaded, s.AUTHENTICATION_TYPE, accounts)
     return Registry(
@@ -249,13 +257,15 @@ def _wire(
         repositories=repositories,
         blobs=blobs,
         uploads=uploads,
-        manifests=Manifests(db, gate, repositories, tags, activity, check, _manifest_rules(s)),
-        tags=tags,
+        manifests=Manifests(db, repositories, content.tags, activity, check, _manifest_rules(s)),
+        pulls=Pulls(db, gate),
+        tags=content.tags,
         referrers=Referrers(db),
         storage=storage,
         jobs=jobs,
         collector=Collector(db, storage, uploads, expired_key_ms=s.EXPIRED_SERVICE_KEY_TTL_SEC * 1000),
         tenancy=people,
+        content=content,
     )
 
 

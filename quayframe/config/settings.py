@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .keys_accounts import AccountKeys
+from .keys_content import ContentKeys
 from .keys_core import CoreKeys
 from .keys_registry import RegistryKeys
 from .keys_storage import StorageKeys
 from .keys_tenancy import TenancyKeys
 
 
-class Settings(StorageKeys, TenancyKeys, RegistryKeys, AccountKeys, CoreKeys):
+class Settings(ContentKeys, StorageKeys, TenancyKeys, RegistryKeys, AccountKeys, CoreKeys):
     """Immutable. An attribute is named as its key; a key that is not set has its default."""

@@ -50,6 +50,10 @@ class Account(Table):
     created_ms: Any = Time()
     last_accessed_ms: Any = Time(null=True)
     deleted_ms: Any = Time(null=True)
+    deleted_name: Any = Name(null=True)
+    """What it was called before a superuser gave its name free while it is in the recycle bin."""
+    kept: Any = Text(null=True)
+    """Of a deleted one: a JSON object of what deletion took away and undelete puts back."""
 
 
 class Team(Table):
@@ -103,6 +107,8 @@ class Repository(Table):
     created_ms: Any = Time()
     deleted_ms: Any = Time(null=True)
     deleted_name: Any = Name(null=True)
+    deleted_state: Any = Name(null=True)
+    """Of a deleted one: the state that it was in."""
 
 
 class Permission(Table):
@@ -202,7 +208,11 @@ class Tag(Table):
     manifest: Any = Ref("manifest", column_name="manifest_id")
     start_ms: Any = Time()
     end_ms: Any = Time(null=True)
+    end_reason: Any = Name(null=True)
+    """By which rule it ends, or ended: one of `services.lifecycle`, with its source after a colon."""
     immutable: Any = Flag(default=0)
+    immutable_reason: Any = Name(null=True)
+    """api or label."""
     version: Any = Int(default=1)
 
 
@@ -213,7 +223,10 @@ class TagInterval(Table):
     repository: Any = Ref("repository", column_name="repository_id")
     manifest: Any = Ref("manifest", column_name="manifest_id")
     start_ms: Any = Time()
+    name: Any = Name(null=True)
+    """The tag's, for the index by which history is paged; null in rows of the release before."""
     end_ms: Any = Time(null=True)
+    end_reason: Any = Name(null=True)
     reversion: Any = Flag(default=0)
 
 

@@ -87,3 +87,80 @@ class ChangeRepoTrust(Event):
 @dataclass(frozen=True, kw_only=True)
 class ChangeRepoState(Event):
     state_changed: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateTag(Event):
+    """`original_manifest_digest`: what the tag named before, here and below."""
+
+    tag: str
+    manifest_digest: str
+    original_manifest_digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveTag(Event):
+    tag: str
+    manifest_digest: str
+    original_manifest_digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevertTag(Event):
+    tag: str
+    manifest_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeTagExpiration(Event):
+    """Dates in seconds since the epoch; None = no end."""
+
+    tag: str
+    expiration_date: int | None = None
+    old_expiration_date: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermanentlyDeleteTag(Event):
+    tag: str
+    manifest_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeTagImmutability(Event):
+    tag: str
+    immutable: bool
+    previous_immutable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutopruneTagDelete(Event):
+    """A policy ended the tag."""
+
+    tag: str
+    digest: str | None = None
+    policy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestLabelAdd(Event):
+    id: str
+    key: str
+    value: str
+    manifest_digest: str
+    media_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestLabelDelete(Event):
+    id: str
+    key: str
+    value: str
+    manifest_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndeleteRepo(Event):
+    """A repository came back from the recycle bin; `deleted_name` is what it was called before."""
+
+    deleted_name: str

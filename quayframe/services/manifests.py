@@ -1,4 +1,4 @@
-"""Manifests: pulled by one query, pushed in one transaction."""
+"""Manifests: pushed and deleted, each in one transaction."""
 
 from __future__ import annotations
 
@@ -17,52 +17,24 @@ from quayframe.errors import (
     ManifestInvalid,
     ManifestTypeUnsupported,
     ManifestUnknown,
-    TagExpired,
     TooManyTags,
 )
 from quayframe.oci import manifest as oci
 from quayframe.oci import media
 from quayframe.oci.digest import Digest
 from quayframe.oci.manifest import Manifest
-from quayframe.oci.names import RepositoryName
 
 from . import blobs
 from .activity import Activity
 from .clock import now_ms
 from .content import pending
-from .gate import WIDTH, Allowed, Gate, Question
+from .gate import Allowed
+from .holds import hold
 from .repositories import Check, Repositories
 from .tags import ANY, Condition, Tags
-from .tokens import BearerToken
 from .visibility import visible
 
 MOST_TAGS = 100
-
-_BY_TAG = Question(
-    ", m.digest, m.media_type, m.body, m.deleted_ms, t.end_ms, m.id",
-    " LEFT JOIN tag t ON t.repository_id = r.id AND t.name = ? LEFT JOIN manifest m ON m.id = t.manifest_id",
-)
-# `alive` is settled in the same query for what most pulls ask for: a tagged manifest, a child of a
-# tagged index, one under a temporary hold. What it does not settle is walked.
-_BY_DIGEST = Question(
-    ", m.digest, m.media_type, m.body, m.deleted_ms, m.id, CASE WHEN"
-    " EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND (t.end_ms IS NULL OR t.end_ms > ?))"
-    " OR EXISTS (SELECT 1 FROM manifest_child c JOIN manifest i ON i.id = c.parent_id"
-    " JOIN tag t ON t.manifest_id = i.id WHERE c.child_id = m.id AND i.deleted_ms IS NULL"
-    " AND (t.end_ms IS NULL OR t.end_ms > ?))"
-    " OR EXISTS (SELECT 1 FROM manifest_hold h WHERE h.manifest_id = m.id AND h.expires_ms > ?)"
-    " THEN 1 ELSE 0 END",
-    " LEFT JOIN manifest m ON m.repository_id = r.id AND m.digest = ?",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """A manifest's bytes exactly as they were pushed."""
-
-    digest: str
-    media_type: str
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -87,7 +59,6 @@ class Manifests:
     def __init__(
         self,
         db: Database,
-        gate: Gate,
         repositories: Repositories,
         tags: Tags,
         activity: Activity,
@@ -95,65 +66,11 @@ class Manifests:
         rules: Rules,
     ) -> None:
         self._db = db
-        self._gate = gate
         self._repositories = repositories
         self._tags = tags
         self._activity = activity
         self._check = check
         self._rules = rules
-
-    # -- pulling ------------------------------------------------------------------------------
-
-    def pull_tag(
-        self, token: BearerToken | None, name: RepositoryName, tag: str, accept: str | None
-    ) -> Pulled:
-        """What a tag names now, by one query. For a client that accepts no index, the image for
-        linux/amd64 in it. Raises Unauthorized, NameUnknown, TagExpired, ManifestUnknown."""
-        sql, params = self._gate.ask(_BY_TAG, token, name)
-        row = self._db.sql_one(sql, (*params, tag))
-        assert row is not None
-        allowed = self._gate.decide(row, token, name, "pull")
-        digest, media_type, body, deleted, end, _ = row[WIDTH:]
-        if digest is None:
-            raise ManifestUnknown()
-        if end is not None and end <= now_ms():
-            raise TagExpired(f"Tag {tag} was deleted or has expired. To pull, revive via time machine")
-        if deleted is not None:
-            raise ManifestUnknown()
-        if media_type in media.INDEX_TYPES and accept and not media.accepts(accept, media_type):
-            child = self._amd64(allowed, bytes(body), media_type, accept)
-            if child is not None:
-                return child
-        return Pulled(digest, media_type, bytes(body))
-
-    def _amd64(self, allowed: Allowed, body: bytes, media_type: str, accept: str) -> Pulled | None:
-        child = oci.linux_amd64_child(oci.parse(body, media_type))
-        if child is None or not media.accepts(accept, child.media_type):
-            return None
-        row = self._db.one(
-            Row.select(Row.digest, Row.media_type, Row.body).where(
-                (Row.repository == allowed.repository_id)
-                & (Row.digest == child.digest)
-                & Row.deleted_ms.is_null()
-            )
-        )
-        return Pulled(row[0], row[1], bytes(row[2])) if row else None
-
-    def pull_digest(self, token: BearerToken | None, name: RepositoryName, digest: Digest) -> Pulled:
-        """A manifest by its digest, while it can be seen (visibility.py)."""
-        now = now_ms()
-        sql, params = self._gate.ask(_BY_DIGEST, token, name)
-        row = self._db.sql_one(sql, (now, now, now, *params, digest))
-        assert row is not None
-        allowed = self._gate.decide(row, token, name, "pull")
-        found, media_type, body, deleted, manifest_id, alive = row[WIDTH:]
-        if found is None or deleted is not None:
-            raise ManifestUnknown()
-        if not alive:
-            assert allowed.repository_id is not None
-            if not visible(self._db.rows, allowed.repository_id, {manifest_id}, now):
-                raise ManifestUnknown()
-        return Pulled(found, media_type, bytes(body))
 
     # -- pushing ------------------------------------------------------------------------------
 
@@ -203,7 +120,7 @@ class Manifests:
             if tags:
                 self._tags.put(tx, repository_id, manifest_id, tags, condition)
             else:
-                _hold(tx, manifest_id, "push", now_ms() + self._rules.hold_s * 1000)
+                hold(tx, manifest_id, "push", now_ms() + self._rules.hold_s * 1000)
             self._activity.record(
                 tx,
                 event,
@@ -350,10 +267,3 @@ class Manifests:
                 self._activity.record(tx, events.DeleteTag(**here, tag=tag), **scope)
 
         self._db.write(work)
-
-
-def _hold(tx: Tx, manifest_id: int, reason: str, until: int) -> None:
-    """Keeps a manifest visible and held until `until`; never shortens a hold."""
-    mine = (ManifestHold.manifest == manifest_id) & (ManifestHold.reason == reason)
-    if not tx.insert_absent(ManifestHold, manifest=manifest_id, reason=reason, expires_ms=until):
-        tx.run(ManifestHold.update(expires_ms=until).where(mine & (ManifestHold.expires_ms < until)))

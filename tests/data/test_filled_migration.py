@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import quayframe.data.tenancy  # noqa: F401 - its tables are among those of `tables`
+import quayframe.data.content
+import quayframe.data.tenancy  # noqa: F401 - their tables are among those of `tables`
 from quayframe.data import migrations
 from quayframe.data.db import Database
 from quayframe.data.migrations.schema import Schema
@@ -116,6 +117,9 @@ FIRST: dict[str, dict[str, Any]] = {
     "lease": {"id": 1, "name": "sequencer", "token": "t", "until_ms": 1},
 }
 
+# What a step fills in where it adds a column; elsewhere the new column has its table's default.
+FILLED = {("tag_interval", "name"): "Latest"}
+
 
 def fill(database: Database) -> None:
     with database.session() as session:
@@ -159,5 +163,5 @@ def test_the_first_releases_rows_are_all_there_after_every_step(
                 assert (name, field.column_name, database.value(by_name[name].select(field))) == (
                     name,
                     field.column_name,
-                    field.default,
+                    FILLED.get((name, field.column_name), field.default),
                 )

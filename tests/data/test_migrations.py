@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-import quayframe.data.tenancy  # noqa: F401 - its tables are among those of `tables`
+import quayframe.data.content
+import quayframe.data.tenancy  # noqa: F401 - their tables are among those of `tables`
 from quayframe.data import migrations, tables
 from quayframe.data.db import Database
 from quayframe.data.fields import Id, Ref
@@ -28,6 +29,7 @@ UNIQUE = {
     "oauth_application": ["client_id"],
     "oauth_assignment": ["uuid"],
     "oauth_code": ["lookup"],
+    "policy": ["fingerprint", "uuid"],
     "prototype": ["uuid"],
     "registry_size": ["key"],
     "star": ["account_id repository_id"],
@@ -43,13 +45,16 @@ UNIQUE = {
     "manifest": ["repository_id digest"],
     "manifest_blob": ["manifest_id blob_id"],
     "manifest_child": ["parent_id child_id"],
+    "label": ["uuid"],
     "manifest_hold": ["manifest_id reason"],
+    "manifest_pulls": ["manifest_id"],
     "permission": ["repository_id account_id", "repository_id team_id"],
     "repository": ["namespace_id name", "uuid"],
     "repository_blob": ["repository_id blob_id"],
     "service_key": ["kid"],
     "tag": ["repository_id name"],
     "tag_interval": ["tag_id start_ms"],
+    "tag_pulls": ["tag_id"],
     "team": ["organization_id name"],
     "team_member": ["account_id team_id"],
     "token": ["lookup", "uuid"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -34,10 +35,14 @@ class OverwritingStorage(FakeStorage):
 class OnceOnlyStorage(FakeStorage):
     """A commit that is repeated finds its upload gone."""
 
+    # One after the other: of several at once, all but one surely find it gone.
+    _turn = threading.Lock()
+
     def commit(self, upload: Upload, key: str) -> str:
-        if key in set(self.keys(key)):
-            raise UploadLost("committed already")
-        return super().commit(upload, key)
+        with self._turn:
+            if key in set(self.keys(key)):
+                raise UploadLost("committed already")
+            return super().commit(upload, key)
 
 
 class EndlessStorage(FakeStorage):

@@ -14,7 +14,7 @@ from quayframe.oci.manifest import MAXIMUM_SIZE
 from quayframe.oci.names import RepositoryName
 from quayframe.plugin.access import SELF_DECIDED, Repo
 from quayframe.registry import Registry
-from quayframe.services.manifests import Pulled
+from quayframe.services.pulls import Pulled
 from quayframe.services.tags import Condition
 
 from ..body import RequestBody
@@ -35,6 +35,7 @@ class Manifest:
 
     def __init__(self, registry: Registry) -> None:
         self._manifests = registry.manifests
+        self._pulls = registry.pulls
         self._tags = registry.tags
         self._registry = registry
         self._checked = registry.plugins.wants_check(PullRepo)
@@ -61,10 +62,10 @@ class Manifest:
     def _pull(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:
         token = req.context.token
         if ":" in reference:
-            pulled = self._manifests.pull_digest(token, name, Digest.parse(reference))
+            pulled = self._pulls.by_digest(token, name, Digest.parse(reference))
             tag = None
         elif names.is_tag(reference):
-            pulled = self._manifests.pull_tag(token, name, reference, req.env.get("HTTP_ACCEPT"))
+            pulled = self._pulls.by_tag(token, name, reference, req.env.get("HTTP_ACCEPT"))
             tag = reference
         else:
             self._registry.gate.pass_(token, name, "pull")

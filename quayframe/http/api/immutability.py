@@ -1,0 +1,7 @@
+"""Policies that pin tags."""
+
+from __future__ import annotations
+
+from .operation import Resource
+
+RESOURCES: tuple[type[Resource], ...] = ()
