@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from protocol import OCI_INDEX, Protocol, Repo, code, sha256
@@ -222,7 +223,9 @@ def test_what_is_not_there_cannot_be_deleted(repo: Repo, what: str) -> None:
     assert code(answer) == ("BLOB_UNKNOWN" if "blobs" in what else "MANIFEST_UNKNOWN")
 
 
-def test_an_immutable_tag_is_neither_moved_nor_deleted(protocol: Protocol, repo: Repo) -> None:
+def test_an_immutable_tag_is_neither_moved_nor_deleted(make_protocol: Callable[..., Protocol]) -> None:
+    protocol = make_protocol(FEATURE_IMMUTABLE_TAGS=True)
+    repo = protocol.repo()
     digest, body = repo.image("v1")
     mark = tables.Tag.update(immutable=1).where(tables.Tag.name == "v1")
     protocol.registry.db.write(lambda tx: tx.run(mark))
