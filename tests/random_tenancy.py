@@ -185,7 +185,7 @@ class RandomTenancy:
         for team in self.teams:
             if team.org is repo.owner and team.role == "admin" and who in team.members:
                 found.add(("admin_team", "admin", team.name))
-        if repo.row.visibility == "public" and rules.anonymous:
+        if repo.row.visibility == "public":
             found.add(("public", "read", None))
         if who.kind == "user" and who.name in rules.superusers and rules.full:
             found.add(("superuser", "admin", None))

@@ -120,10 +120,15 @@ class Access:
         return "read" if self.is_restricted(principal) else "admin"
 
     def may_pull(self, principal: Principal, repository: RepositoryRow) -> bool:
-        return self.is_public(repository) or self.role(principal, repository) is not None
+        return self.is_public(repository, principal) or self.role(principal, repository) is not None
 
-    def is_public(self, repository: RepositoryRow) -> bool:
-        return repository.visibility == "public" and self._anonymous
+    def is_public(self, repository: RepositoryRow, principal: Principal) -> bool:
+        """Whether it is read by this principal as by everybody."""
+        return repository.visibility == "public" and self.sees_public(principal)
+
+    def sees_public(self, principal: Principal) -> bool:
+        """Public is for all, and without FEATURE_ANONYMOUS_ACCESS for all who say who they are."""
+        return self._anonymous or principal.kind != "anonymous"
 
     def may_push(self, principal: Principal, repository: RepositoryRow) -> bool:
         return repository.state == "NORMAL" and self.role(principal, repository) in ("write", "admin")
@@ -201,7 +206,7 @@ class Access:
             # Where all are the principal's, the database need not look at each.
             return EVERY
         found: Any = NONE
-        if public and self._anonymous:
+        if public and self.sees_public(principal):
             found = Repository.visibility == "public"
         if principal.grant is not None:
             found |= Repository.id == principal.grant[0]

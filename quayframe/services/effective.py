@@ -115,7 +115,7 @@ class Effective:
         for account, via, role, team in self._given(repository, alone):
             if account in found:
                 found[account].append(Grant(via, role, team))
-        if self._access.is_public(repository):
+        if repository.visibility == "public":
             for grants in found.values():
                 grants.append(Grant(PUBLIC, "read"))
         return found

@@ -139,7 +139,8 @@ class Gate:
             principal, grant = token.principal, token.grants.get(full)
             if _is_over(row, principal):
                 raise self._refuse(full, need)
-        public = r_id is not None and visibility == "public" and self._rules.anonymous
+        open_ = self._rules.anonymous or principal.kind != "anonymous"
+        public = r_id is not None and visibility == "public" and open_
         if need == "pull" and public:
             pass
         elif (

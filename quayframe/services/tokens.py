@@ -166,7 +166,7 @@ class Tokens:
             raise Unsupported("this repository does not hold images")
         granted: set[str] = set()
         role = self._access.role(principal, row)
-        if "pull" in asked and (role or self._access.is_public(row)):
+        if "pull" in asked and (role or self._access.is_public(row, principal)):
             granted.add("pull")
         if "push" in asked and self._access.may_push(principal, row):
             granted.add("push")

@@ -371,6 +371,10 @@ def test_anonymous_access_may_be_switched_off(make_protocol: Callable[..., Proto
     assert auth(protocol.session(), repo.scope).status_code == 401
     assert repo.with_(protocol.session()).get("manifests/v1").status_code == 401
     assert repo.get("manifests/v1").status_code == 200
+    # What is public is so for everybody who has signed in.
+    other = repo.with_(protocol.as_(protocol.user(), repo.scope))
+    assert other.get("manifests/v1").status_code == 200
+    assert other.put("v2", repo.image_body()).status_code == 401
 
 
 def test_the_realm_is_the_configured_host(make_protocol: Callable[..., Protocol]) -> None:

@@ -159,7 +159,9 @@ def test_the_public_is_pulled_by_all_unless_anonymous_access_is_off(world: World
     assert Access(database).may_pull(ANONYMOUS, app)
     assert Access(database).role(user, app) is None
     assert not Access(database).may_push(user, app)
-    assert not Access(database, anonymous=False).may_pull(ANONYMOUS, app)
+    closed = Access(database, anonymous=False)
+    assert not closed.may_pull(ANONYMOUS, app)
+    assert closed.may_pull(user, app)
 
 
 @pytest.mark.parametrize("state", ["READ_ONLY", "MIRROR", "MARKED_FOR_DELETION"])

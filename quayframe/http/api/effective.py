@@ -85,7 +85,7 @@ class RepositoryAccessResource(Resource):
             return _view(effective.of(call.principal, call.repository, query.entity))
         found = effective.everybody(call.principal, call.repository)
         return {
-            "public": call.registry.access.is_public(call.repository),
+            "public": call.repository.visibility == "public",
             "access": [_view(entry) for entry in found],
         }
 

@@ -274,4 +274,4 @@ def test_where_nobody_is_let_in_nobody_searches(make_api: ApiMaker) -> None:
     for path in ("find/all?query=a", "find/repositories", "entities/a", "repository?public=true"):
         assert kind(api.anonymous.get(path)) == (401, "invalid_token")
     assert found(ann, "") == ["ann/app", "ann/open"]
-    assert found(api.user("bob"), "") == []
+    assert found(api.user("bob"), "") == ["ann/open"]
