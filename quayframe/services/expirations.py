@@ -1,0 +1,49 @@
+"""Labels that act on a tag when it is set: `quay.expires-after` and `quay.immutable`."""
+
+from __future__ import annotations
+
+import re
+
+from quayframe.data.content import Label
+from quayframe.data.db import Tx
+
+from .heads import PLAIN, Terms
+from .pins import Pins
+
+EXPIRES_AFTER = "quay.expires-after"
+IMMUTABLE = "quay.immutable"
+ACTING = (EXPIRES_AFTER, IMMUTABLE)
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+_LONGEST_S = 1000 * _SECONDS["y"]
+_match = re.compile(r"([0-9]{1,12})([smhdwy])").fullmatch
+
+
+def parse(text: str) -> int | None:
+    """Seconds of `<int><unit>`, unit one of s m h d w y (365 days).
+
+    None for anything else, and where it says nothing: for no time at all, and beyond a thousand years."""
+    found = _match(text)
+    if found is None:
+        return None
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    return seconds if 0 < seconds <= _LONGEST_S else None
+
+
+def terms_of(tx: Tx, manifest_id: int, now: int, pins: Pins) -> Terms:
+    """With what a tag begins that is set at this manifest at `now` (ms), by the manifest's labels.
+
+    Of several ends the first. An immutable tag has none, unless FEATURE_IMMUTABLE_TAGS_CAN_EXPIRE."""
+    said = (Label.manifest == manifest_id) & Label.label_key.in_(ACTING)
+    rows = tx.rows(Label.select(Label.label_key, Label.value).where(said))
+    if not rows:
+        return PLAIN
+    immutable = pins.enabled and any(key == IMMUTABLE and is_true(value) for key, value in rows)
+    lives = [life for key, value in rows if key == EXPIRES_AFTER and (life := parse(value)) is not None]
+    if not lives or (immutable and not pins.can_expire):
+        return Terms(immutable=immutable)
+    return Terms(end_ms=now + min(lives) * 1000, end_reason="label", immutable=immutable)
+
+
+def is_true(value: str) -> bool:
+    return value.strip().lower() == "true"
