@@ -339,6 +339,15 @@ class Unavailable(RegistryError):
         super().__init__(message, headers={"Retry-After": str(max(1, round(retry_after + 0.5)))})
 
 
+class RepositoryFrozen(RegistryError):
+    """The repository's state (READ_ONLY, MIRROR) lets nothing in it be changed."""
+
+    code = "UNAVAILABLE"
+    status = 503
+    shape = "message"
+    message = "Repository is in read only or mirror mode"
+
+
 class StorageFull(RegistryError):
     code = "UNAVAILABLE"
     status = 507

@@ -22,7 +22,6 @@ from quayframe.events import Event
 from quayframe.plugin import AuthProvider, Host, StorageBackend
 from quayframe.plugin.manager import PluginManager
 from quayframe.services import bootstrap, contents, tenancy
-from quayframe.services import manifests as manifest_service
 from quayframe.services.access import Access
 from quayframe.services.accounts import Accounts
 from quayframe.services.activity import Activity
@@ -257,10 +256,10 @@ def _wire(
         repositories=repositories,
         blobs=blobs,
         uploads=uploads,
-        manifests=Manifests(db, repositories, content.tags, activity, check, _manifest_rules(s)),
+        manifests=content.manifests,
         pulls=Pulls(db, gate),
         tags=content.tags,
-        referrers=Referrers(db),
+        referrers=content.referrers,
         storage=storage,
         jobs=jobs,
         collector=Collector(db, storage, uploads, expired_key_ms=s.EXPIRED_SERVICE_KEY_TTL_SEC * 1000),
@@ -367,15 +366,6 @@ def _repositories(
         check,
         private=s.CREATE_PRIVATE_REPO_ON_PUSH,
         create_namespaces=s.CREATE_NAMESPACE_ON_PUSH,
-    )
-
-
-def _manifest_rules(s: Settings) -> manifest_service.Rules:
-    return manifest_service.Rules(
-        oci=s.FEATURE_GENERAL_OCI_SUPPORT,
-        allowed_types=s.ALLOWED_OCI_ARTIFACT_TYPES,
-        sparse=s.FEATURE_SPARSE_INDEX,
-        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
     )
 
 

@@ -38,7 +38,12 @@ class RegistryKeys(Keys):
     FEATURE_GENERAL_OCI_SUPPORT: bool = Field(
         default=True, description="OCI images, indexes and artifacts may be pushed."
     )
-    FEATURE_HELM_OCI_SUPPORT: bool = Field(default=True, description="Helm charts may be pushed.")
+    OCI_NAMESPACE_WHITELIST: tuple[str, ...] = Field(
+        default=(), description="Namespaces that may push them without FEATURE_GENERAL_OCI_SUPPORT."
+    )
+    FEATURE_HELM_OCI_SUPPORT: bool = Field(
+        default=True, description="Helm's types are allowed beside those of ALLOWED_OCI_ARTIFACT_TYPES."
+    )
     ALLOWED_OCI_ARTIFACT_TYPES: dict[str, tuple[str, ...]] | None = Field(
         default=None,
         description="Config media types and the layer media types that each allows; unset, any well-formed.",

@@ -12,11 +12,17 @@ from quayframe.events import Event
 from .access import Access
 from .accounts import Accounts
 from .activity import Activity
+from .artifact_types import ArtifactTypes
 from .blobs import Blobs
 from .gate import Gate
 from .heads import Heads
+from .image_config import ImageConfigs
 from .jobs import Jobs
+from .labels import Labels
+from .manifest_views import ManifestViews
+from .manifests import Manifests, Rules
 from .pins import Pins
+from .referrers import Referrers
 from .repositories import Repositories
 from .storage import Storage
 from .tags import Tags
@@ -48,14 +54,46 @@ class Content:
     pins: Pins
     heads: Heads
     tags: Tags
+    image_configs: ImageConfigs
+    manifests: Manifests
+    referrers: Referrers
+    manifest_views: ManifestViews
+    labels: Labels
 
 
 def build(ground: ContentGround) -> Content:
     s = ground.settings
     pins = Pins(enabled=s.FEATURE_IMMUTABLE_TAGS, can_expire=s.FEATURE_IMMUTABLE_TAGS_CAN_EXPIRE)
     heads = Heads(pins)
+    tags = Tags(ground.db, ground.activity, ground.check, heads)
+    configs = ImageConfigs(ground.db, ground.storage)
+    referrers = Referrers(ground.db)
     return Content(
         pins=pins,
         heads=heads,
-        tags=Tags(ground.db, ground.activity, ground.check, heads),
+        tags=tags,
+        image_configs=configs,
+        manifests=_manifests(ground, tags, configs, pins),
+        referrers=referrers,
+        manifest_views=ManifestViews(ground.db, configs, referrers),
+        labels=Labels(ground.db, ground.access, ground.activity, ground.check, s.LABEL_KEY_RESERVED_PREFIXES),
+    )
+
+
+def _manifests(ground: ContentGround, tags: Tags, configs: ImageConfigs, pins: Pins) -> Manifests:
+    s = ground.settings
+    types = ArtifactTypes(
+        oci=s.FEATURE_GENERAL_OCI_SUPPORT,
+        allowed=s.ALLOWED_OCI_ARTIFACT_TYPES,
+        helm=s.FEATURE_HELM_OCI_SUPPORT,
+        always=s.OCI_NAMESPACE_WHITELIST,
+    )
+    rules = Rules(
+        types=types,
+        sparse=s.FEATURE_SPARSE_INDEX,
+        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
+        reset_children=s.RESET_CHILD_MANIFEST_EXPIRATION,
+    )
+    return Manifests(
+        ground.db, ground.repositories, tags, ground.activity, ground.check, configs, pins, rules
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,26 +15,28 @@ from quayframe.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
     ManifestInvalid,
-    ManifestTypeUnsupported,
     ManifestUnknown,
     TooManyTags,
 )
 from quayframe.oci import manifest as oci
-from quayframe.oci import media
 from quayframe.oci.digest import Digest
 from quayframe.oci.manifest import Manifest
 
-from . import blobs
+from . import artifact_types, blobs, expirations, manifest_labels
 from .activity import Activity
+from .artifact_types import ArtifactTypes
 from .clock import now_ms
 from .content import pending
 from .gate import Allowed
 from .holds import hold
+from .image_config import ImageConfigs
+from .pins import Pins
 from .repositories import Check, Repositories
 from .tags import ANY, Condition, Tags
 from .visibility import visible
 
 MOST_TAGS = 100
+_REFERENCE = "vnd.docker.reference.type"
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,13 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the operator set: FEATURE_GENERAL_OCI_SUPPORT, ALLOWED_OCI_ARTIFACT_TYPES,
-    FEATURE_SPARSE_INDEX, PUSH_TEMP_TAG_EXPIRATION_SEC, DISABLED_FOR_PULL_LOGS is for the caller."""
+    """What the operator set. `sparse`: FEATURE_SPARSE_INDEX; `hold_s`: PUSH_TEMP_TAG_EXPIRATION_SEC;
+    `reset_children`: RESET_CHILD_MANIFEST_EXPIRATION."""
 
-    oci: bool = True
-    allowed_types: Mapping[str, Sequence[str]] | None = None
+    types: ArtifactTypes = artifact_types.ANY
     sparse: bool = False
     hold_s: int = 3600
+    reset_children: bool = False
 
 
 class Manifests:
@@ -63,6 +65,8 @@ class Manifests:
         tags: Tags,
         activity: Activity,
         check: Check,
+        configs: ImageConfigs,
+        pins: Pins,
         rules: Rules,
     ) -> None:
         self._db = db
@@ -70,6 +74,8 @@ class Manifests:
         self._tags = tags
         self._activity = activity
         self._check = check
+        self._configs = configs
+        self._pins = pins
         self._rules = rules
 
     # -- pushing ------------------------------------------------------------------------------
@@ -93,7 +99,7 @@ class Manifests:
         if len(tags) > MOST_TAGS:
             raise TooManyTags(f"at most {MOST_TAGS} tags in one request")
         parsed = oci.parse(body, content_type)
-        self._check_types(parsed)
+        self._rules.types.check(parsed, allowed.name.namespace)
         found = Digest.of(body, digest.algorithm if digest else "sha256")
         if digest is not None and digest != found:
             raise DigestInvalid(f"manifest digest mismatch: the body's digest is {found}, not {digest}")
@@ -109,6 +115,7 @@ class Manifests:
         created = self._repositories.prepare(allowed)
         with pending(event, body):
             self._check(event)
+        labels = manifest_labels.of_manifest(parsed, self._configs.of(allowed.repository_id, parsed.config))
 
         def work(tx: Tx) -> None:
             namespace_id, repository_id = self._repositories.ensure(tx, allowed, created)
@@ -116,9 +123,10 @@ class Manifests:
             tx.in_turn(Repository.select(Repository.id).where(Repository.id == repository_id))
             if not tags:
                 condition.check(str(found), self._seen(tx, repository_id, found))
-            manifest_id = self._store(tx, repository_id, found, parsed, body)
+            manifest_id = self._store(tx, repository_id, found, parsed, body, labels)
             if tags:
-                self._tags.put(tx, repository_id, manifest_id, tags, condition)
+                terms = expirations.terms_of(tx, manifest_id, now_ms(), self._pins)
+                self._tags.put(tx, repository_id, manifest_id, tags, condition, terms)
             else:
                 hold(tx, manifest_id, "push", now_ms() + self._rules.hold_s * 1000)
             self._activity.record(
@@ -141,31 +149,15 @@ class Manifests:
             return None
         return str(digest)
 
-    def _check_types(self, parsed: Manifest) -> None:
-        if not self._rules.oci and parsed.media_type.startswith("application/vnd.oci."):
-            raise ManifestTypeUnsupported(
-                "OCI manifests are switched off here (FEATURE_GENERAL_OCI_SUPPORT);"
-                " push a Docker schema 2 image"
-            )
-        allowed = self._rules.allowed_types
-        if (
-            allowed is None
-            or parsed.config is None
-            or not parsed.media_type.startswith("application/vnd.oci.")
-        ):
-            return
-        config = parsed.config.media_type
-        layers = set(media.LAYER_TYPES).union(*allowed.values())
-        bad = config if config not in allowed and config != media.OCI_CONFIG else None
-        bad = bad or next(
-            (layer.media_type for layer in parsed.layers if layer.media_type not in layers), None
-        )
-        if bad is not None:
-            raise ManifestTypeUnsupported(
-                f"media type {bad} is not among ALLOWED_OCI_ARTIFACT_TYPES of this registry"
-            )
-
-    def _store(self, tx: Tx, repository_id: int, digest: Digest, parsed: Manifest, body: bytes) -> int:
+    def _store(
+        self,
+        tx: Tx,
+        repository_id: int,
+        digest: Digest,
+        parsed: Manifest,
+        body: bytes,
+        labels: Mapping[str, str],
+    ) -> int:
         wanted = {blob.digest: blob for blob in parsed.blobs}
         have = blobs.take_over(tx, repository_id, list(wanted))
         for digest_, blob in wanted.items():
@@ -175,18 +167,24 @@ class Manifests:
             if have[digest_][1] != blob.size:
                 raise ManifestInvalid(f"blob {digest_} has {have[digest_][1]} bytes, not {blob.size}")
         children = self._children(tx, repository_id, parsed)
-        manifest_id = self._row(tx, repository_id, digest, parsed, body)
+        manifest_id, is_new = self._row(tx, repository_id, digest, parsed, body)
         for blob_id in sorted({have[d][0] for d in wanted}):
             tx.insert_absent(ManifestBlob, manifest=manifest_id, blob=blob_id)
-        for child_id in sorted(children):
+        for child_id in sorted(children.values()):
             tx.insert_absent(ManifestChild, parent=manifest_id, child=child_id)
+        if is_new:
+            acting = _acting(tx, parsed, children) if parsed.is_index else {}
+            manifest_labels.write(tx, repository_id, manifest_id, {**acting, **labels})
+        if children and self._rules.reset_children:
+            _end_holds(tx, children.values())
         # Referrers that came before this, their subject: from now on they live and die with it.
         waiting = (Row.repository == repository_id) & (Row.subject == digest) & (Row.subject_seen == 0)
         if tx.one(Row.select(Row.id).where(waiting).limit(1)):
             tx.run(Row.update(subject_seen=1).where(waiting))
         return manifest_id
 
-    def _children(self, tx: Tx, repository_id: int, parsed: Manifest) -> set[int]:
+    def _children(self, tx: Tx, repository_id: int, parsed: Manifest) -> dict[str, int]:
+        """By digest, the ids of the manifests that an index lists."""
         wanted = {child.digest: child for child in parsed.children}
         rows: dict[str, tuple[int, int, str]] = {}
         digests = sorted(wanted)
@@ -197,7 +195,7 @@ class Manifests:
             )
             rows.update({d: (i, size, kind) for d, i, size, kind in tx.rows(query)})
         seen = visible(tx.rows, repository_id, {row[0] for row in rows.values()}, now_ms())
-        found: set[int] = set()
+        found: dict[str, int] = {}
         for digest, child in wanted.items():
             row = rows.get(digest)
             if row is None or row[0] not in seen:
@@ -207,17 +205,20 @@ class Manifests:
                 raise ManifestBlobUnknown(text, detail={"digest": digest, "message": text})
             if row[1] != child.size:
                 raise ManifestInvalid(f"child {digest} has {row[1]} bytes, not {child.size}")
-            found.add(row[0])
+            found[digest] = row[0]
         return found
 
-    def _row(self, tx: Tx, repository_id: int, digest: Digest, parsed: Manifest, body: bytes) -> int:
+    def _row(
+        self, tx: Tx, repository_id: int, digest: Digest, parsed: Manifest, body: bytes
+    ) -> tuple[int, bool]:
+        """The manifest's id, its row locked, and whether it is new."""
         subject = parsed.subject.digest if parsed.subject else None
         where = (Row.repository == repository_id) & (Row.digest == digest)
         old = tx.lock(Row.select(Row.id, Row.deleted_ms).where(where))
         if old:
             if old[0][1] is not None:
                 tx.run(Row.update(deleted_ms=None, media_type=parsed.media_type).where(Row.id == old[0][0]))
-            return int(old[0][0])
+            return int(old[0][0]), False
         seen = subject is not None and tx.one(
             Row.select(Row.id).where((Row.repository == repository_id) & (Row.digest == subject))
         )
@@ -233,8 +234,8 @@ class Manifests:
             "layers_size": min(sum(layer.size for layer in parsed.layers), 2**63 - 1),
             "created_ms": now_ms(),
         }
-        tx.insert_absent(Row, repository=repository_id, digest=digest, **values)
-        return int(tx.lock(Row.select(Row.id).where(where))[0][0])
+        made = tx.insert_absent(Row, repository=repository_id, digest=digest, **values)
+        return int(tx.lock(Row.select(Row.id).where(where))[0][0]), made
 
     # -- deleting -----------------------------------------------------------------------------
 
@@ -267,3 +268,22 @@ class Manifests:
                 self._activity.record(tx, events.DeleteTag(**here, tag=tag), **scope)
 
         self._db.write(work)
+
+
+def _acting(tx: Tx, parsed: Manifest, children: Mapping[str, int]) -> dict[str, str]:
+    """The labels that act and that all images of an index share. What attests to one of them (BuildKit puts
+    it beside the images) is none, and has no labels."""
+    images = {child.digest for child in parsed.children if _REFERENCE not in child.annotations}
+    images = images or {child.digest for child in parsed.children}
+    if not images or not images <= children.keys():
+        return {}
+    return manifest_labels.shared(tx, [children[digest] for digest in images])
+
+
+def _end_holds(tx: Tx, manifest_ids: Iterable[int]) -> None:
+    """The index holds them from now on, not the push that brought them."""
+    now = now_ms()
+    ids = sorted(manifest_ids)
+    for at in range(0, len(ids), 500):
+        held = ManifestHold.manifest.in_(ids[at : at + 500]) & (ManifestHold.reason == "push")
+        tx.run(ManifestHold.update(expires_ms=now).where(held & (ManifestHold.expires_ms > now)))

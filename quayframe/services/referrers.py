@@ -13,7 +13,6 @@ from quayframe.data.tables import Manifest
 from quayframe.oci.digest import Digest
 
 from .clock import now_ms
-from .gate import Allowed
 from .visibility import visible
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -34,7 +33,7 @@ class Referrers:
 
     def page(
         self,
-        allowed: Allowed,
+        repository_id: int,
         subject: Digest,
         *,
         artifact_type: str | None,
@@ -42,8 +41,7 @@ class Referrers:
         limit: int,
     ) -> Page:
         """Those of `subject` that can be seen, by digest, always current; an unknown subject has none."""
-        assert allowed.repository_id is not None
-        where = (Manifest.repository == allowed.repository_id) & (Manifest.subject == subject)
+        where = (Manifest.repository == repository_id) & (Manifest.subject == subject)
         where &= Manifest.deleted_ms.is_null()
         if artifact_type is not None:
             where &= Manifest.artifact_type == artifact_type
@@ -56,7 +54,7 @@ class Referrers:
             here = where & (Manifest.digest > last) if last else where
             limit = min(limit, self._fitting(here, limit))
             rows = self._db.rows(query.where(here).limit(limit + 1))
-            seen = visible(self._db.rows, allowed.repository_id, {row[0] for row in rows[:limit]}, now_ms())
+            seen = visible(self._db.rows, repository_id, {row[0] for row in rows[:limit]}, now_ms())
             for row in rows[:limit]:
                 last = str(row[2])
                 if row[0] in seen:

@@ -94,8 +94,9 @@ class ReferrersList:
             # Never 404 to somebody who may ask (specification, "Listing Referrers").
             self._answer(resp, Page([], None), wanted)
             return
+        assert allowed.repository_id is not None
         page = self._registry.referrers.page(
-            allowed,
+            allowed.repository_id,
             subject,
             artifact_type=wanted,
             last=req.get_param("last"),
