@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from api_client import PASSWORD, ApiWorld, Caller
-from protocol import Protocol
+from protocol import OCI_CONFIG, OCI_MANIFEST, Protocol, descriptor, manifest, sha256
 
+from quayframe.data.content import Label
 from quayframe.data.table import Table
 from quayframe.data.tables import (
     Account,
     LoginLink,
+    Manifest,
     Permission,
     Repository,
     ServiceKey,
+    Tag,
+    TagInterval,
     Team,
     TeamMember,
     Token,
@@ -118,8 +122,8 @@ class World(ApiWorld):
 
     def _add_organization(self, org: str, boss: str) -> None:
         """Teams owners, crew (role member), makers (creator), guests (member) and one whose name no other
-        organization has; repositories `app` (private) and `pub`; a robot, an application with a token, a
-        default permission, an invitation."""
+        organization has; repositories `app` (private, with an image) and `pub`; a robot, an application
+        with a token, a default permission, an invitation."""
         self.account[org] = organization = self._account(org, "organization", email=f"{org}@mail.test")
         ours = org == "acme"
         self._team(org, "owners", "admin", [boss, "deputy"] if ours else [boss])
@@ -140,6 +144,7 @@ class World(ApiWorld):
         self._insert(Prototype, **row, delegate_team=guests, role="read")
         application = self.account[f"{org} application"]
         found["app_token"] = self._token(boss, "oauth", application=application, scope="repo:read")
+        found |= self._content(org, app)
         found["email_invite"] = f"someone-of-{org}@mail.test"
         found["email_code"] = self._invite(guests, boss, email=found["email_invite"])
         self.of[org] = found
@@ -158,6 +163,33 @@ class World(ApiWorld):
         made = self._insert(Repository, **row, visibility=visibility, description=words, created_ms=now_ms())
         self.account[f"{namespace}/{name}"] = made
         return made
+
+    def _content(self, org: str, repository: int) -> dict[str, str]:
+        """An image with the tag `v1`, a label of its own and one that was added, and a signature of it."""
+        config = (OCI_CONFIG, sha256(org.encode()), len(org))
+        body = manifest(config, [], annotations={"owner": org})
+        row = {"repository": repository, "media_type": OCI_MANIFEST, "created_ms": now_ms()}
+        image = self._insert(Manifest, **row, digest=sha256(body), body=body, size=len(body))
+        about = manifest(config, [], subject=descriptor(OCI_MANIFEST, sha256(body), len(body)))
+        subject = {"subject": sha256(body), "subject_seen": 1, "artifact_type": f"private/{org}"}
+        self._insert(Manifest, **row, **subject, digest=sha256(about), body=about, size=len(about))
+        start = {"repository": repository, "manifest": image, "name": "v1", "start_ms": now_ms()}
+        self._insert(TagInterval, **start, tag=self._insert(Tag, **start))
+        found = {"manifest": sha256(body)}
+        for source in ("manifest", "api"):
+            found["label"] = str(uuid.uuid4())
+            self._insert(
+                Label,
+                uuid=found["label"],
+                repository=repository,
+                manifest=image,
+                label_key="owner",
+                value=f"private words of {org}",
+                media_type="text/plain",
+                source=source,
+                created_ms=now_ms(),
+            )
+        return found
 
     def _application(self, org: str) -> str:
         client_id = new_token(20)

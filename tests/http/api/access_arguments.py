@@ -20,6 +20,8 @@ DEFAULTS = {
     "error_type": "invalid_token",
     "form": "docker-config",
     "kid": "{kid}",
+    "labelid": "{label}",
+    "manifestref": "{manifest}",
     "membername": "victim",
     "name": "acme",
     "namespace": "acme",
@@ -54,6 +56,7 @@ NEW = {"robot_shortname": "fresh"}
 TOKEN_OF_APPLICATION = {"token_uuid": "{app_token}"}
 
 ARGUMENTS: dict[str, Arguments] = {
+    "addManifestLabel": Arguments(body={"key": "stage", "value": "test", "media_type": None}),
     "approveServiceKey": Arguments({"kid": "{unapproved}"}, body={"notes": "seen"}),
     "changeInstallUser": Arguments(body={"enabled": True}),
     "changeOrganization": Arguments(body={"name": "renamed"}),
