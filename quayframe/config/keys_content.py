@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, field_validator
 
 from .keys_core import Keys
@@ -39,6 +41,10 @@ class ContentKeys(Keys):
     AUTO_PRUNING_POLL_PERIOD: int = Field(
         default=30, ge=1, description="Seconds between two rounds of the auto-prune policies."
     )
+    DEFAULT_NAMESPACE_AUTOPRUNE_POLICY: dict[str, int | str] | None = Field(
+        default=None,
+        description="An auto-prune policy of every namespace, beside its own: {method, value}.",
+    )
     FEATURE_IMAGE_PULL_STATS: bool = Field(
         default=False, description="Pulls are counted by tag and by manifest."
     )
@@ -54,6 +60,25 @@ class ContentKeys(Keys):
     GARBAGE_COLLECTION_FREQUENCY: int = Field(
         default=30, ge=1, description="Seconds between two looks for what can be collected."
     )
+
+    @field_validator("DEFAULT_NAMESPACE_AUTOPRUNE_POLICY")
+    @classmethod
+    def _prunes(cls, value: dict[str, int | str] | None) -> dict[str, int | str] | None:
+        if value is None:
+            return None
+        if set(value) != {"method", "value"}:
+            raise ValueError("must have method and value, and nothing else")
+        method, limit = value["method"], value["value"]
+        if method == "number_of_tags":
+            sound = isinstance(limit, int) and 0 < limit < 2**31
+        elif method == "creation_date":
+            match = re.fullmatch(r"[1-9][0-9]{0,8}[smhdw]", str(limit))
+            sound = match is not None and Duration.parse(limit) <= 100 * 366 * 86_400
+        else:
+            raise ValueError("method must be number_of_tags or creation_date")
+        if not sound:
+            raise ValueError("value must be a number of tags, or with creation_date an age such as 2w")
+        return value
 
     @field_validator("LABEL_KEY_RESERVED_PREFIXES")
     @classmethod

@@ -9,4 +9,5 @@ from .base import *  # noqa: F403
 from .content import *  # noqa: F403
 from .credentials import *  # noqa: F403
 from .organizations import *  # noqa: F403
+from .policies import *  # noqa: F403
 from .users import *  # noqa: F403

@@ -14,14 +14,19 @@ from .accounts import Accounts
 from .activity import Activity
 from .artifact_types import ArtifactTypes
 from .blobs import Blobs
+from .collection import Collection
 from .gate import Gate
 from .heads import Heads
 from .image_config import ImageConfigs
 from .jobs import Jobs
 from .labels import Labels
+from .lifecycles import Lifecycles
 from .manifest_views import ManifestViews
 from .manifests import Manifests, Rules
 from .pins import Pins
+from .policies import Policies, prune
+from .pruning import Pruning
+from .purging import Purging
 from .referrers import Referrers
 from .repositories import Repositories
 from .storage import Storage
@@ -59,6 +64,9 @@ class Content:
     referrers: Referrers
     manifest_views: ManifestViews
     labels: Labels
+    policies: Policies
+    pruning: Pruning
+    lifecycles: Lifecycles
 
 
 def build(ground: ContentGround) -> Content:
@@ -68,6 +76,7 @@ def build(ground: ContentGround) -> Content:
     tags = Tags(ground.db, ground.activity, ground.check, heads)
     configs = ImageConfigs(ground.db, ground.storage)
     referrers = Referrers(ground.db)
+    pruning = _pruning(ground, heads, pins)
     return Content(
         pins=pins,
         heads=heads,
@@ -77,6 +86,22 @@ def build(ground: ContentGround) -> Content:
         referrers=referrers,
         manifest_views=ManifestViews(ground.db, configs, referrers),
         labels=Labels(ground.db, ground.access, ground.activity, ground.check, s.LABEL_KEY_RESERVED_PREFIXES),
+        policies=Policies(ground.db, ground.access, ground.activity),
+        pruning=pruning,
+        lifecycles=Lifecycles(ground.db, pins, pruning, window_s=s.DEFAULT_TAG_EXPIRATION),
+    )
+
+
+def _pruning(ground: ContentGround, heads: Heads, pins: Pins) -> Pruning:
+    s = ground.settings
+    said = s.DEFAULT_NAMESPACE_AUTOPRUNE_POLICY
+    return Pruning(
+        ground.db,
+        heads,
+        pins,
+        ground.activity,
+        enabled=s.FEATURE_AUTO_PRUNE and s.REGISTRY_STATE != "readonly",
+        default=prune(str(said["method"]), said["value"]) if said else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from quayframe.data.db import Tx
@@ -96,6 +96,7 @@ class Heads:
         now = now_ms()
         keep_still(tx, manifest_id)
         head = self.find(tx, repository_id, name)
+        terms = self._allowed(tx, repository_id, name, terms)
         fresh = {"end_ms": terms.end_ms, "end_reason": terms.end_reason if terms.end_ms else None}
         pin = {"immutable": int(terms.immutable), "immutable_reason": "label" if terms.immutable else None}
         if head is None:
@@ -159,6 +160,14 @@ class Heads:
         self._follow(tx, repository_id, manifest_ids)
 
     # -- parts --------------------------------------------------------------------------------
+
+    def _allowed(self, tx: Tx, repository_id: int, name: str, terms: Terms) -> Terms:
+        """The terms without an end, where the tag is pinned from its beginning and pins do not expire."""
+        if terms.end_ms is None or self._pins.can_expire or not self._pins.enabled:
+            return terms
+        if terms.immutable or self._pins.by_policy(tx, repository_id, name) is not None:
+            return replace(terms, end_ms=None, end_reason=None)
+        return terms
 
     @staticmethod
     def _update(tx: Tx, head: Head, **values: Any) -> None:

@@ -54,11 +54,13 @@ RULES: dict[str, Rule] = {
 @dataclass(frozen=True)
 class Reason:
     """One rule that applies. `at_ms`: when it ends the tag, or until when it keeps; None = for as long as it
-    is there. `source`: the tag, digest, hold or policy that it comes from."""
+    is there. `source`: the tag, digest, hold or policy that it comes from. `settled`: an end that stands in
+    the tag's row already, so that nothing outweighs it but a change of the row."""
 
     rule: str
     at_ms: int | None = None
     source: str | None = None
+    settled: bool = False
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -106,7 +108,7 @@ def decide(reasons: Iterable[Reason], *, pins_expire: bool = False) -> Verdict:
             (ends if reason.effect == "end" else keeps).append(reason)
     if pinned is not None:
         stays = ("expiration", "label") if pins_expire else ()
-        ends = [end for end in ends if end.rule in stays]
+        ends = [end for end in ends if end.settled or end.rule in stays]
     first = min((end for end in ends if end.at_ms is not None), key=_moment, default=None)
     endless = next((keep for keep in keeps if keep.at_ms is None), None)
     last = endless or max(keeps, key=_moment, default=None)

@@ -50,6 +50,10 @@ class Worker:
             self._thread("sweep", SWEEP_S, self.sweep),
             self._thread("jobs", 1.0, self.work),
         ]
+        if self._registry.content.pruning.enabled:
+            threads.append(
+                self._thread("prune", self._registry.settings.AUTO_PRUNING_POLL_PERIOD, self.prune)
+            )
         for observer in self._registry.plugins.observers():
             # A plugin that fails or hangs holds up its own cursor alone.
             act = _observation(self, observer)
@@ -90,6 +94,16 @@ class Worker:
         if self._mine("sweep"):
             self._registry.collector.sweep()
             self._registry.tenancy.app_tokens.sweep()
+        return False
+
+    def prune(self) -> bool:
+        """One round of the auto-prune policies."""
+
+        def mine() -> bool:
+            return not self._stop.is_set() and self._mine("prune")
+
+        if mine():
+            self._registry.content.pruning.round(mine)
         return False
 
     def work(self) -> bool:
