@@ -13,7 +13,7 @@ from typing import Any
 from api_client import PASSWORD, ApiWorld, Caller
 from protocol import OCI_CONFIG, OCI_MANIFEST, Protocol, descriptor, manifest, sha256
 
-from quayframe.data.content import Label
+from quayframe.data.content import Label, Policy
 from quayframe.data.table import Table
 from quayframe.data.tables import (
     Account,
@@ -49,6 +49,8 @@ CONFIG: dict[str, Any] = {
     "FEATURE_ASSIGN_OAUTH_TOKEN": True,
     "FEATURE_APP_SPECIFIC_TOKENS": True,
     "FEATURE_DIRECT_LOGIN": True,
+    "FEATURE_AUTO_PRUNE": True,
+    "FEATURE_IMMUTABLE_TAGS": True,
 }
 USERS = ("reader", "writer", "admin", "other", "member", "creator", "orgadmin", "superuser", "readonly")
 FILLERS = ("victim", "newcomer", "deputy", "rival-boss")
@@ -123,7 +125,7 @@ class World(ApiWorld):
     def _add_organization(self, org: str, boss: str) -> None:
         """Teams owners, crew (role member), makers (creator), guests (member) and one whose name no other
         organization has; repositories `app` (private, with an image) and `pub`; a robot, an application
-        with a token, a default permission, an invitation."""
+        with a token, a default permission, an invitation; policies of it and of `app`."""
         self.account[org] = organization = self._account(org, "organization", email=f"{org}@mail.test")
         ours = org == "acme"
         self._team(org, "owners", "admin", [boss, "deputy"] if ours else [boss])
@@ -145,9 +147,31 @@ class World(ApiWorld):
         application = self.account[f"{org} application"]
         found["app_token"] = self._token(boss, "oauth", application=application, scope="repo:read")
         found |= self._content(org, app)
+        found |= {"prune": self._policy(org, "prune"), "pin": self._policy(org, "immutable")}
+        found |= {
+            "app prune": self._policy(org, "prune", app),
+            "app pin": self._policy(org, "immutable", app),
+        }
         found["email_invite"] = f"someone-of-{org}@mail.test"
         found["email_code"] = self._invite(guests, boss, email=found["email_invite"])
         self.of[org] = found
+
+    def _policy(self, owner: str, kind: str, repository: int | None = None) -> str:
+        """The uuid of a policy that covers no tag here."""
+        ident = str(uuid.uuid4())
+        says = {"method": "number_of_tags", "value": "5"} if kind == "prune" else {}
+        self._insert(
+            Policy,
+            uuid=ident,
+            kind=kind,
+            namespace=self.account[owner],
+            repository=repository,
+            pattern=f"private words of {owner}",
+            fingerprint=ident,
+            created_ms=now_ms(),
+            **says,
+        )
+        return ident
 
     def _team(self, org: str, name: str, role: str, members: Sequence[str]) -> int:
         row = {"uuid": str(uuid.uuid4()), "organization": self.account[org], "name": name, "role": role}
@@ -242,13 +266,14 @@ class World(ApiWorld):
 
     def _add_belongings(self, name: str) -> None:
         """An app token, a grant and an offered token of acme's application, a robot, an invitation to a
-        team of acme, a star, a repository, an identity elsewhere."""
+        team of acme, a star, a repository, an auto-prune policy, an identity elsewhere."""
         application = self.account["acme application"]
         mine = {
             "me": name,
             "apptoken": self._token(name, "app"),
             "grant": self._token(name, "oauth", application=application, scope="repo:read"),
             "assignment": str(uuid.uuid4()),
+            "own prune": self._policy(name, "prune"),
         }
         self._insert(
             OauthAssignment,

@@ -26,11 +26,13 @@ DEFAULTS = {
     "name": "acme",
     "namespace": "acme",
     "orgname": "acme",
+    "policy_uuid": "{prune}",
     "prefix": "vic",
     "prototypeid": "{prototype}",
     "repository": "acme/app",
     "robot_shortname": "bot",
     "service_id": "github",
+    "tag": "v1",
     "teamname": "guests",
     "token_uuid": "{apptoken}",
     "username": "victim",
@@ -52,6 +54,8 @@ APPLICATION = {"name": "another", "redirect_uri": "https://app.test/", "applicat
 REPOSITORY = {"repository": "fresh", "visibility": "private", "description": ""}
 IDENTITIES = [{"issuer": "https://issuer.test", "subject": "ci"}]
 MESSAGE = {"content": "hello", "media_type": "text/plain", "severity": "info"}
+POLICY = {"method": "number_of_tags", "value": 7, "tagPattern": "^v"}
+IMMUTABLE = {"tagPattern": "^release-"}
 NEW = {"robot_shortname": "fresh"}
 TOKEN_OF_APPLICATION = {"token_uuid": "{app_token}"}
 
@@ -78,6 +82,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "createNewUser": Arguments(
         body={"username": "signed-up", "password": PASSWORD, "email": "signed-up@mail.test"}
     ),
+    "createOrgImmutabilityPolicy": Arguments(body=IMMUTABLE),
     "createOrgRobot": Arguments(NEW),
     "createOrgRobotFederation": Arguments(body=IDENTITIES),
     "createOrganization": Arguments(body={"name": "made", "email": "made@mail.test"}),
@@ -86,38 +91,60 @@ ARGUMENTS: dict[str, Arguments] = {
     "createOrganizationApplicationToken wider": Arguments(
         body={"name": "ci", "scope": "org:admin repo:read"}
     ),
+    "createOrganizationAutoPrunePolicy": Arguments(body=POLICY),
     "createOrganizationPrototypePermission": Arguments(
         body={"role": "read", "delegate": {"kind": "user", "name": "victim"}}
     ),
     "createRepo": Arguments(body=REPOSITORY | {"namespace": "acme"}),
     "createRepo own": Arguments(body=REPOSITORY | {"namespace": "{me}"}),
+    "createRepositoryAutoPrunePolicy": Arguments(body=POLICY),
+    "createRepositoryImmutabilityPolicy": Arguments(body=IMMUTABLE),
     "createServiceKey": Arguments(body={"service": "builder", "expiration": None}),
     "createStar": Arguments(body={"namespace": "acme", "repository": "pub"}),
     "createToken": Arguments(body={"friendlyName": "x"}),
+    "createUserAutoPrunePolicy": Arguments(body=POLICY),
     "createUserRobot": Arguments(NEW),
     "createUserRobotFederation": Arguments(body=IDENTITIES),
+    "deleteOrgImmutabilityPolicy": Arguments({"policy_uuid": "{pin}"}),
     "deleteOrganizationApplicationToken": Arguments(TOKEN_OF_APPLICATION),
+    "deleteRepositoryAutoPrunePolicy": Arguments({"policy_uuid": "{app prune}"}),
+    "deleteRepositoryImmutabilityPolicy": Arguments({"policy_uuid": "{app pin}"}),
     "deleteStar": Arguments({"repository": "acme/pub"}),
     "deleteTeamMemberEmailInvite": Arguments({"email": "{email_invite}"}),
+    "deleteUserAutoPrunePolicy": Arguments({"policy_uuid": "{own prune}"}),
     "deleteUserPermissions": Arguments({"username": "reader"}),
+    "dryRunOrganizationAutoPrunePolicy": Arguments(body=POLICY),
+    "dryRunRepositoryAutoPrunePolicy": Arguments(body=POLICY),
+    "dryRunUserAutoPrunePolicy": Arguments(body=POLICY),
     "generateUserClientKey": Arguments(body={"password": PASSWORD}),
+    "getOrgImmutabilityPolicy": Arguments({"policy_uuid": "{pin}"}),
     "getOrganizationTeamMembers": Arguments({"teamname": "crew"}),
     "getRepo public": Arguments({"repository": "acme/pub"}),
     "getRepoAccess entity": Arguments(query={"entity": "victim"}),
+    "getRepositoryAutoPrunePolicy": Arguments({"policy_uuid": "{app prune}"}),
+    "getRepositoryImmutabilityPolicy": Arguments({"policy_uuid": "{app pin}"}),
+    "getUserAutoPrunePolicy": Arguments({"policy_uuid": "{own prune}"}),
     "getUserPermissions": Arguments({"username": "reader"}),
     "getUserTransitivePermission": Arguments({"username": "reader"}),
     "listRepos": Arguments(query={"namespace": "acme"}),
     "listRepos public": Arguments(query={"public": "true"}),
+    "listRepositoryAutoPruneVictims": Arguments({"policy_uuid": "{app prune}"}),
+    "listUserAutoPruneVictims": Arguments({"policy_uuid": "{own prune}"}),
     "requestRecoveryEmail": Arguments(body={"email": "victim@mail.test"}),
     "retrieveExternalLoginAuthorizationUrl": Arguments(body={"kind": "login"}),
     "signinUser": Arguments(body={"username": "victim", "password": PASSWORD}),
     "takeOwnership": Arguments({"namespace": "rival"}),
+    "updateOrgImmutabilityPolicy": Arguments({"policy_uuid": "{pin}"}, body=IMMUTABLE),
     "updateOrganizationApplication": Arguments(body=APPLICATION),
+    "updateOrganizationAutoPrunePolicy": Arguments(body=POLICY),
     "updateOrganizationPrototypePermission": Arguments(body={"role": "write"}),
     "updateOrganizationTeam": Arguments(body={"role": "creator"}),
     "updateOrganizationTeamMember": Arguments({"membername": "newcomer"}),
     "updateRepo": Arguments(body={"description": "new"}),
+    "updateRepositoryAutoPrunePolicy": Arguments({"policy_uuid": "{app prune}"}, body=POLICY),
+    "updateRepositoryImmutabilityPolicy": Arguments({"policy_uuid": "{app pin}"}, body=IMMUTABLE),
     "updateServiceKey": Arguments(body={"name": "renamed"}),
+    "updateUserAutoPrunePolicy": Arguments({"policy_uuid": "{own prune}"}, body=POLICY),
     "verifyUser": Arguments(body={"password": PASSWORD}),
 }
 """By operation, or by operation and case of tests/access.csv; what is not here takes DEFAULTS."""

@@ -72,6 +72,38 @@ SWAPS = [
         )
         for kind, name in (("team", RIVAL_TEAM), ("user", "rival+bot"), ("user", "rival"))
     ),
+    # a policy of another organization, of another's repository, of another user; and of the wrong owner here
+    *(
+        swap
+        for who, path in (
+            ("orgadmin", "organization/acme/autoprunepolicy/{rival prune}"),
+            ("orgadmin", "organization/acme/autoprunepolicy/{acme app prune}"),
+            ("orgadmin", "organization/acme/autoprunepolicy/{acme pin}"),
+            ("orgadmin", "repository/acme/app/autoprunepolicy/{rival app prune}"),
+            ("orgadmin", "repository/acme/app/autoprunepolicy/{acme prune}"),
+            ("orgadmin", "repository/acme/pub/autoprunepolicy/{acme app prune}"),
+            ("other", "user/autoprunepolicy/{victim own prune}"),
+        )
+        for swap in (
+            *_everyone(who, path, "GET", "DELETE"),
+            Swap(who, "GET", f"{path}/victims"),
+            Swap(who, "PUT", path, {"method": "number_of_tags", "value": 1}),
+        )
+    ),
+    *(
+        swap
+        for path in (
+            "organization/acme/immutabilitypolicy/{rival pin}",
+            "organization/acme/immutabilitypolicy/{acme app pin}",
+            "organization/acme/immutabilitypolicy/{acme prune}",
+            "repository/acme/app/immutabilitypolicy/{rival app pin}",
+            "repository/acme/pub/immutabilitypolicy/{acme app pin}",
+        )
+        for swap in (
+            *_everyone("orgadmin", path, "GET", "DELETE"),
+            Swap("orgadmin", "PUT", path, {"tagPattern": "."}),
+        )
+    ),
     # another's team, robot or organization as holder of a permission here
     *(
         swap
