@@ -12,6 +12,7 @@ from protocol import Protocol, code
 from quayframe.data.db import Tx
 from quayframe.data.tables import Tag
 from quayframe.errors import TagImmutable
+from quayframe.services import pins
 from quayframe.services.clock import now_ms
 from quayframe.services.heads import Terms
 from quayframe.services.policies import Owner, immutable, prune
@@ -169,18 +170,16 @@ def test_the_policies_are_read_once_in_a_transaction(
     for number in range(20):
         world.repo.put(f"x{number}", world.body)
     world.add(world.app, immutable("^x19$"))
-    asked: list[str] = []
-    real = world.db.rows
+    asked: list[int] = []
+    real = pins._policies
 
-    def noting(query: Any) -> list[Any]:
-        asked.append(str(query))
-        return real(query)
+    def noting(db: pins.Reader, repository_id: int) -> Any:
+        asked.append(repository_id)
+        return real(db, repository_id)
 
-    monkeypatch.setattr(world.db, "rows", noting)
-    digest = world.digest
-    assert world.repo.delete(f"manifests/{digest}").status_code == 409
-
-    assert len([query for query in asked if 'FROM "policy"' in query or "FROM `policy`" in query]) == 1
+    monkeypatch.setattr(pins, "_policies", noting)
+    assert world.repo.delete(f"manifests/{world.digest}").status_code == 409
+    assert asked == [world.row().id]
 
 
 def test_the_worker_ends_the_rest_of_a_batch_with_a_pinned_tag_in_it(
