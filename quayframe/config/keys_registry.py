@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, field_validator
 
 from .keys_core import Keys
 from .types import Duration, Size
@@ -46,7 +48,10 @@ class RegistryKeys(Keys):
     )
     ALLOWED_OCI_ARTIFACT_TYPES: dict[str, tuple[str, ...]] | None = Field(
         default=None,
-        description="Config media types and the layer media types that each allows; unset, any well-formed.",
+        description=(
+            "Types of configs (or artifacts whose config is empty) and of layers that may be pushed beside an"
+            " image's own; any other is refused. Unset, any type."
+        ),
     )
     FEATURE_REFERRERS_API: bool = Field(default=True, description="The referrers API answers.")
     FEATURE_SPARSE_INDEX: bool = Field(
@@ -70,3 +75,21 @@ class RegistryKeys(Keys):
         default_factory=lambda: _durations("0s", "1d", "1w", "2w", "4w"),
         description="Time machine windows that a namespace may choose.",
     )
+
+    @field_validator("ALLOWED_OCI_ARTIFACT_TYPES", mode="before")
+    @classmethod
+    def _without_colons(cls, value: Any) -> Any:
+        """The guide's example has no colons behind the config types, so YAML reads it as one text:
+        `<config type> - <layer type> - <layer type> <config type> - ...`."""
+        words = value.split() if isinstance(value, str) else []
+        found: dict[str, list[str]] = {}
+        for before, word in zip(["", *words], words, strict=False):
+            if word in ("-", "..."):
+                continue
+            if "/" not in word or (before == "-" and not found):
+                return value
+            if before == "-":
+                found[next(reversed(found))].append(word)
+            else:
+                found[word] = []
+        return found or value

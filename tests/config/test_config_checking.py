@@ -167,10 +167,18 @@ def test_the_guides_examples_are_accepted(read: Read, file: Path) -> None:
     assert bool(loaded.warnings) is not built
 
 
-def test_the_guides_artifact_types_are_read(read: Read) -> None:
-    text = (Path(__file__).parent / "guide" / "13-6-singularity.yaml").read_text()
-    allowed = read(text).settings.ALLOWED_OCI_ARTIFACT_TYPES
-    assert allowed
-    assert allowed["application/vnd.sylabs.sif.config.v1+json"] == (
-        "application/vnd.sylabs.sif.layer.v1+tar",
-    )
+@pytest.mark.parametrize("name", ["13-6-singularity", "13-6-as-printed"])
+def test_the_guides_artifact_types_are_read(read: Read, name: str) -> None:
+    text = (Path(__file__).parent / "guide" / f"{name}.yaml").read_text()
+    assert read(text).settings.ALLOWED_OCI_ARTIFACT_TYPES == {
+        "application/vnd.oci.image.config.v1+json": ("application/vnd.dev.cosign.simplesigning.v1+json",),
+        "application/vnd.cncf.helm.config.v1+json": ("application/tar+gzip",),
+        "application/vnd.sylabs.sif.config.v1+json": ("application/vnd.sylabs.sif.layer.v1+tar",),
+    }
+
+
+@pytest.mark.parametrize("text", ["any", "- a/b", "a/b - c", ""])
+def test_artifact_types_that_are_no_mapping_are_refused(problems: Problems, text: str) -> None:
+    assert problems(f"ALLOWED_OCI_ARTIFACT_TYPES: '{text}'\n") == [
+        "config.yaml:1: ALLOWED_OCI_ARTIFACT_TYPES: must be a mapping (key: value lines)"
+    ]
