@@ -19,6 +19,7 @@ _COMMANDS = {
     "team": "organizations:team",
     "repository": "repositories:repository",
     "sweep": "sweep:sweep",
+    "gc": "gc:gc",
     "worker-process": "serve:worker_process",
 }
 _HIDDEN = ("worker-process",)

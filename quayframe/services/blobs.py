@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from quayframe import events
 from quayframe.data.db import Database, Tx
@@ -124,7 +123,9 @@ class Blobs:
 
     def refresh(self, token: BearerToken | None, found: Found) -> None:
         """A HEAD by somebody who may push: the link is held anew, so that a client that skips an
-        upload because HEAD said 200 is safe. Written only when less than half is left."""
+        upload because HEAD said 200 is safe. Written only when less than half is left.
+
+        Raises BlobUnknown when the link has gone in the meantime."""
         now = now_ms()
         if found.expires_ms is None or found.expires_ms - now > self._hold_ms // 2 or token is None:
             return
@@ -132,11 +133,20 @@ class Blobs:
         if grant is None or "push" not in grant.actions:
             return
         until = now + self._hold_ms
-        where = (RepositoryBlob.repository == found.allowed.repository_id) & (
+        mine = (RepositoryBlob.repository == found.allowed.repository_id) & (
             RepositoryBlob.blob == found.blob_id
         )
-        alive = RepositoryBlob.expires_ms.is_null(False) & (RepositoryBlob.expires_ms < until)
-        self._db.write(lambda tx: tx.run(RepositoryBlob.update(expires_ms=until).where(where & alive)))
+        mine &= RepositoryBlob.deleted_ms.is_null()
+
+        def work(tx: Tx) -> bool:
+            alive = RepositoryBlob.expires_ms.is_null(False) & (RepositoryBlob.expires_ms < until)
+            if tx.run(RepositoryBlob.update(expires_ms=until).where(mine & alive)):
+                return True
+            # Held for longer already, or the collector was faster.
+            return tx.one(RepositoryBlob.select(RepositoryBlob.id).where(mine)) is not None
+
+        if not self._db.write(work):
+            raise BlobUnknown()
 
     # -- linking ------------------------------------------------------------------------------
 
@@ -154,8 +164,7 @@ class Blobs:
 
         Of two copies at one location the new one is kept, as its bytes have just been verified, and the
         old one goes to the trash: so an upload mends a blob whose object was lost."""
-        tx.insert_absent(Blob, digest=digest, size=size, created_ms=now_ms())
-        blob_id = int(tx.lock(Blob.select(Blob.id).where(Blob.digest == digest))[0][0])
+        blob_id = _locked(tx, digest, size)
         if not tx.insert_absent(BlobPlacement, blob=blob_id, location=location, storage_key=key):
             placed = (BlobPlacement.blob == blob_id) & (BlobPlacement.location == location)
             there = tx.value(BlobPlacement.select(BlobPlacement.storage_key).where(placed))
@@ -220,6 +229,7 @@ class Blobs:
             if not tx.lock(Blob.select(Blob.id).where(Blob.id == blob_id)):
                 return False
             namespace_id, repository_id = self._repositories.ensure(tx, allowed, event)
+            self._repositories.keep_still(tx, repository_id)
             self._link(tx, blob_id, size, namespace_id, repository_id)
             return True
 
@@ -261,9 +271,13 @@ class Blobs:
                 RepositoryBlob.expires_ms.is_null() | (RepositoryBlob.expires_ms > now)
             )
             mine = (RepositoryBlob.repository == allowed.repository_id) & (RepositoryBlob.blob == blob_id)
-            change: Any = RepositoryBlob.update(deleted_ms=now).where(mine & live)
-            if blob_id is None or not tx.run(change):
+            if blob_id is None or not tx.lock(RepositoryBlob.select(RepositoryBlob.id).where(mine & live)):
                 raise BlobUnknown()
+            values = {"deleted_ms": now}
+            if not _needed(tx, allowed.repository_id, blob_id):
+                # No manifest's going will give it an end: the collector may have it at once.
+                values["expires_ms"] = now
+            tx.run(RepositoryBlob.update(**values).where(mine))
             self._activity.record(
                 tx,
                 event,
@@ -273,6 +287,16 @@ class Blobs:
             )
 
         self._db.write(work)
+
+
+def _locked(tx: Tx, digest: Digest, size: int) -> int:
+    """The id of the blob, which is made where it is missing; its row locked."""
+    while True:
+        tx.insert_absent(Blob, digest=digest, size=size, created_ms=now_ms())
+        rows = tx.lock(Blob.select(Blob.id).where(Blob.digest == digest))
+        if rows:
+            return int(rows[0][0])
+        # It was there, and the collector took it away before it was locked: this one makes it anew.
 
 
 def take_over(tx: Tx, repository_id: int, digests: list[str]) -> dict[str, tuple[int, int]]:
@@ -299,7 +323,7 @@ def take_over(tx: Tx, repository_id: int, digests: list[str]) -> dict[str, tuple
     return found
 
 
-def _needed(tx: Tx, repository_id: int, blob_id: int) -> bool:
+def _needed(tx: Tx, repository_id: int | None, blob_id: int) -> bool:
     """Whether a manifest of the repository names the blob."""
     query = (
         ManifestBlob.select(ManifestBlob.id)

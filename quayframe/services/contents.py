@@ -15,7 +15,9 @@ from .activity import Activity
 from .artifact_types import ArtifactTypes
 from .blobs import Blobs
 from .collection import Collection
+from .garbage import Garbage
 from .gate import Gate
+from .gc_plan import GcPlans
 from .heads import Heads
 from .image_config import ImageConfigs
 from .jobs import Jobs
@@ -67,6 +69,8 @@ class Content:
     policies: Policies
     pruning: Pruning
     lifecycles: Lifecycles
+    garbage: Garbage
+    gc_plans: GcPlans
 
 
 def build(ground: ContentGround) -> Content:
@@ -77,6 +81,7 @@ def build(ground: ContentGround) -> Content:
     configs = ImageConfigs(ground.db, ground.storage)
     referrers = Referrers(ground.db)
     pruning = _pruning(ground, heads, pins)
+    purging = _purging(ground)
     return Content(
         pins=pins,
         heads=heads,
@@ -89,6 +94,13 @@ def build(ground: ContentGround) -> Content:
         policies=Policies(ground.db, ground.access, ground.activity),
         pruning=pruning,
         lifecycles=Lifecycles(ground.db, pins, pruning, window_s=s.DEFAULT_TAG_EXPIRATION),
+        garbage=_garbage(ground, heads, purging),
+        gc_plans=GcPlans(
+            ground.db,
+            purging,
+            window_s=s.DEFAULT_TAG_EXPIRATION,
+            hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
+        ),
     )
 
 
@@ -122,3 +134,32 @@ def _manifests(ground: ContentGround, tags: Tags, configs: ImageConfigs, pins: P
     return Manifests(
         ground.db, ground.repositories, tags, ground.activity, ground.check, configs, pins, rules
     )
+
+
+def _purging(ground: ContentGround) -> Purging:
+    s = ground.settings
+    return Purging(
+        ground.db,
+        ground.blobs,
+        window_s=s.DEFAULT_TAG_EXPIRATION,
+        repositories=s.FEATURE_REPOSITORY_GARBAGE_COLLECTION,
+        namespaces=s.FEATURE_NAMESPACE_GARBAGE_COLLECTION,
+    )
+
+
+def _garbage(ground: ContentGround, heads: Heads, purging: Purging) -> Garbage:
+    s = ground.settings
+    collection = Collection(
+        ground.db,
+        heads,
+        ground.blobs,
+        window_s=s.DEFAULT_TAG_EXPIRATION,
+        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
+    )
+    halted = {
+        "REGISTRY_STATE is readonly": s.REGISTRY_STATE == "readonly",
+        "DISABLE_PUSHES is on": s.DISABLE_PUSHES,
+        "ACCOUNT_RECOVERY_MODE is on": s.ACCOUNT_RECOVERY_MODE,
+    }
+    why = next((text for text, is_so in halted.items() if is_so), None)
+    return Garbage(collection if s.FEATURE_GARBAGE_COLLECTION else None, purging, why)

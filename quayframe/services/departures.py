@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from quayframe import events
+from quayframe.data.content import Policy
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Account as Row
 from quayframe.data.tables import Team, TeamMember
@@ -109,6 +110,7 @@ def end_user(tx: Tx, account_id: int) -> None:
     ]
     forget(tx, [account_id, *robots])
     end_applications(tx, account_id)
+    tx.run(Policy.delete().where(Policy.namespace == account_id))
     now = now_ms()
     end_content(tx, account_id, now)
     gone = {"deleted_ms": now, "auth_epoch": Row.auth_epoch + 1, "session_epoch": Row.session_epoch + 1}

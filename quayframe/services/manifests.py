@@ -16,6 +16,7 @@ from quayframe.errors import (
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestUnknown,
+    NameUnknown,
     TooManyTags,
 )
 from quayframe.oci import manifest as oci
@@ -26,6 +27,7 @@ from . import artifact_types, blobs, expirations, manifest_labels
 from .activity import Activity
 from .artifact_types import ArtifactTypes
 from .clock import now_ms
+from .collecting import mark
 from .content import pending
 from .gate import Allowed
 from .holds import hold
@@ -120,7 +122,9 @@ class Manifests:
         def work(tx: Tx) -> None:
             namespace_id, repository_id = self._repositories.ensure(tx, allowed, created)
             # In turn: of a referrer and its subject that come at once, the second must see the first.
-            tx.in_turn(Repository.select(Repository.id).where(Repository.id == repository_id))
+            there = (Repository.id == repository_id) & Repository.deleted_ms.is_null()
+            if not tx.in_turn(Repository.select(Repository.id).where(there)):
+                raise NameUnknown()
             if not tags:
                 condition.check(str(found), self._seen(tx, repository_id, found))
             manifest_id = self._store(tx, repository_id, found, parsed, body, labels)
@@ -262,6 +266,7 @@ class Manifests:
             tags = self._tags.end_all(tx, repository_id, row[0][0])
             tx.run(Row.update(deleted_ms=now_ms()).where(Row.id == row[0][0]))
             tx.run(ManifestHold.delete().where(ManifestHold.manifest == row[0][0]))
+            mark(tx, [row[0][0]])
             here = {k: v for k, v in event.__dict__.items() if k != "tags"}
             self._activity.record(tx, events.DeleteManifest(**here, tags=tuple(tags)), **scope)
             for tag in tags:

@@ -84,6 +84,14 @@ class Repositories:
             raise Unauthorized("somebody else has made this repository in the meantime; log in again")
         return namespace_id, int(repository_id)
 
+    @staticmethod
+    def keep_still(tx: Tx, repository_id: int) -> None:
+        """Whoever is about to put something into a repository shares its row first: the collector, which
+        takes a deleted one away, locks it. Raises NameUnknown for one that is deleted or gone."""
+        mine = (Repository.id == repository_id) & Repository.deleted_ms.is_null()
+        if not tx.share(Repository.select(Repository.id).where(mine)):
+            raise NameUnknown()
+
     def _namespace(self, tx: Tx, allowed: Allowed) -> int:
         """The namespace in which this principal may make a repository now, whatever its token says."""
         name, principal = allowed.name.namespace, allowed.principal

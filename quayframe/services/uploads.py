@@ -81,6 +81,7 @@ class Uploads:
 
         def work(tx: Tx) -> None:
             _, repository_id = self._repositories.ensure(tx, allowed, event)
+            self._repositories.keep_still(tx, repository_id)
             now = now_ms()
             tx.insert(
                 Row,
@@ -270,8 +271,9 @@ class Uploads:
 
     def _record(self, allowed: Allowed, state: State, digest: Digest, key: str) -> None:
         def work(tx: Tx) -> bool:
-            if not tx.run(Row.delete().where((Row.id == state.id) & (Row.committing == digest))):
-                # The sweep undid it, or a repetition of this request was faster.
+            mine = (Row.id == state.id) & (Row.committing == digest)
+            if not tx.run(Row.delete().where(mine & (Row.repository == allowed.repository_id))):
+                # The sweep undid it, a repetition of this request was faster, or the repository is gone.
                 self._blobs.discard_unplaced(tx, state.location, key)
                 return False
             assert allowed.namespace_id is not None

@@ -54,6 +54,10 @@ class Worker:
             threads.append(
                 self._thread("prune", self._registry.settings.AUTO_PRUNING_POLL_PERIOD, self.prune)
             )
+        if self._registry.content.garbage.halted is None:
+            every = self._registry.settings.GARBAGE_COLLECTION_FREQUENCY
+            threads.append(self._thread("collection", every, self.collect))
+            threads.append(self._thread("trash", every, self.empty_trash))
         for observer in self._registry.plugins.observers():
             # A plugin that fails or hangs holds up its own cursor alone.
             act = _observation(self, observer)
@@ -95,6 +99,31 @@ class Worker:
             self._registry.collector.sweep()
             self._registry.tenancy.app_tokens.sweep()
         return False
+
+    def collect(self) -> bool:
+        """Takes away what can go; True when something went, and more may be next."""
+        go = self._turn("collection")
+        return go() and bool(self._registry.content.garbage.round(go))
+
+    def empty_trash(self) -> bool:
+        """Storage is asked on a thread of its own: a slow one holds up no collection."""
+        return self._turn("trash")() and self._registry.collector.empty_trash() > 0
+
+    def _turn(self, name: str) -> Callable[[], bool]:
+        """Whether this process may go on with what the lease `name` is for; renewed from time to time."""
+        renewed = float("-inf")
+
+        def go() -> bool:
+            nonlocal renewed
+            if self._stop.is_set():
+                return False
+            now = time.monotonic()
+            if now - renewed < LEASE_S / 6:
+                return True
+            renewed = now
+            return self._mine(name)
+
+        return go
 
     def prune(self) -> bool:
         """One round of the auto-prune policies."""

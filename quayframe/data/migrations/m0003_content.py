@@ -7,6 +7,7 @@ def apply(s: Schema) -> None:
     _columns(s)
     _tables(s)
     _indexes(s)
+    _marks(s)
 
 
 def _columns(s: Schema) -> None:
@@ -52,3 +53,15 @@ def _indexes(s: Schema) -> None:
     s.index("tag_interval", "end_ms")
     s.index("repository", "deleted_ms")
     s.index("account", "deleted_ms")
+    s.index("account", "removed_tag_expiration_s")
+
+
+def _marks(s: Schema) -> None:
+    """The release before forgot the holds of what was pushed by digest or deleted: the collector looks at
+    what no tag ever named."""
+    unknown = "NOT EXISTS (SELECT 1 FROM {0} WHERE {0}.manifest_id = manifest.id)"
+    where = " AND ".join(unknown.format(table) for table in ("tag_interval", "manifest_hold"))
+    s.session.execute_sql(
+        "INSERT INTO manifest_hold (manifest_id, reason, expires_ms)"  # noqa: S608
+        f" SELECT id, 'collect', 0 FROM manifest WHERE {where}"
+    )
