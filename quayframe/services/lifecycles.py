@@ -194,6 +194,13 @@ class _Asking:
         return found + self._refers(manifest_id, depth)
 
     def _tags(self, manifest_id: int, head: _Head | None) -> list[Reason]:
+        named = (Tag.manifest == manifest_id) & Tag.end_ms.is_null()
+        if head is not None:
+            named &= Tag.id != head.id
+        names = self._db.rows(Tag.select(Tag.name).where(named).limit(_SHOWN))
+        if len(names) == _SHOWN:
+            # A manifest of very many tags: nothing keeps it longer than these.
+            return [of_tag(name, None, self.window_ms) for (name,) in names]
         where = TagInterval.manifest == manifest_id
         if head is not None:
             where &= (TagInterval.tag != head.id) | (TagInterval.start_ms != head.start_ms)

@@ -34,7 +34,7 @@ log = logging.getLogger("quayframe.pruning")
 
 _PAGE = 1000
 """Heads that are read at once."""
-_BATCH = 50
+_BATCH = 25
 """Tags that end in one transaction."""
 _MOST_SEEN = 20_000
 """Heads that one page of a dry run looks at."""
@@ -102,7 +102,7 @@ class _Walk:
                     if pin is None:
                         self.counted += 1
                     end = self.policy.reason(start_ms, self.counted, self.now)
-                    ends = _goes(end, pin, self.now)
+                    ends = end is not None and _goes(end, pin, self.now)
                 yield Victim(self.place, name, manifest_id, start_ms), ends
             if len(rows) < _PAGE:
                 return
@@ -119,9 +119,9 @@ class _Walk:
         return self.db.rows(query.limit(_PAGE))
 
 
-def _goes(end: Reason | None, pin: Reason | None, now: int) -> bool:
+def _goes(end: Reason, pin: Reason | None, now: int) -> bool:
     """Whether a tag goes now by a policy's reason."""
-    verdict = decide([reason for reason in (end, pin) if reason is not None])
+    verdict = decide([end] if pin is None else [end, pin])
     return verdict.ends_ms is not None and verdict.ends_ms <= now
 
 
