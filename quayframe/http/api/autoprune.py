@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NotRequired
 
 from pydantic import Field
@@ -16,7 +17,6 @@ from . import needs
 from .operation import Body, Call, Query, Resource, operation
 
 _FEATURE = "FEATURE_AUTO_PRUNE"
-_TAG = "policy"
 
 
 class PolicyBody(Body):
@@ -71,7 +71,7 @@ class VictimList(TypedDict):
     next_page: NotRequired[str]
 
 
-def view(policy: Policy) -> PolicyView:
+def _view(policy: Policy) -> PolicyView:
     assert policy.uuid is not None
     assert policy.method is not None
     assert policy.value is not None
@@ -122,29 +122,39 @@ def _of_caller(call: Call) -> Owner:
     return Owner(namespace)
 
 
-def _resources(
-    word: str, base: str, need: needs.Need, scope: str, owner_of: Callable[[Call], Owner]
-) -> tuple[type[Resource], ...]:
-    """The operations on the policies of one kind of owner; they differ in nothing but their names and
-    paths."""
-    scopes = (scope,)
+@dataclass(frozen=True)
+class Side:
+    """One kind of owner of policies: the operations differ in nothing but this."""
 
+    word: str
+    base: str
+    need: needs.Need
+    scopes: tuple[str, ...]
+    owner: Callable[[Call], Owner]
+
+
+def _list(side: Side) -> type[Resource]:
     class Policies(Resource):
-        path = f"{base}/autoprunepolicy/"
+        path = f"{side.base}/autoprunepolicy/"
 
         @operation(
-            f"list{word}AutoPrunePolicies", _TAG, need, scopes=scopes, answer=PolicyList, feature=_FEATURE
+            f"list{side.word}AutoPrunePolicies",
+            "policy",
+            side.need,
+            scopes=side.scopes,
+            answer=PolicyList,
+            feature=_FEATURE,
         )
         def get(self, call: Call, **path: str) -> PolicyList:
             """Auto-prune policies, in the order of making."""
-            found = call.registry.content.policies.all(call.principal, owner_of(call), "prune")
-            return {"policies": [view(policy) for policy in found]}
+            found = call.registry.content.policies.all(call.principal, side.owner(call), "prune")
+            return {"policies": [_view(policy) for policy in found]}
 
         @operation(
-            f"create{word}AutoPrunePolicy",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"create{side.word}AutoPrunePolicy",
+            "policy",
+            side.need,
+            scopes=side.scopes,
             body=PolicyBody,
             answer=PolicyMade,
             status=201,
@@ -154,25 +164,33 @@ def _resources(
             """Adds an auto-prune policy."""
             body: PolicyBody = call.body
             policies = call.registry.content.policies
-            return {"uuid": policies.create(call.principal, owner_of(call), body.policy())}
+            return {"uuid": policies.create(call.principal, side.owner(call), body.policy())}
 
+    return Policies
+
+
+def _one(side: Side) -> type[Resource]:
     class OnePolicy(Resource):
-        path = f"{base}/autoprunepolicy/{{policy_uuid}}"
+        path = f"{side.base}/autoprunepolicy/{{policy_uuid}}"
 
         @operation(
-            f"get{word}AutoPrunePolicy", _TAG, need, scopes=scopes, answer=PolicyView, feature=_FEATURE
+            f"get{side.word}AutoPrunePolicy",
+            "policy",
+            side.need,
+            scopes=side.scopes,
+            answer=PolicyView,
+            feature=_FEATURE,
         )
         def get(self, call: Call, policy_uuid: str, **path: str) -> PolicyView:
             """An auto-prune policy."""
-            return view(
-                call.registry.content.policies.get(call.principal, owner_of(call), "prune", policy_uuid)
-            )
+            policies = call.registry.content.policies
+            return _view(policies.get(call.principal, side.owner(call), "prune", policy_uuid))
 
         @operation(
-            f"update{word}AutoPrunePolicy",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"update{side.word}AutoPrunePolicy",
+            "policy",
+            side.need,
+            scopes=side.scopes,
             body=PolicyBody,
             status=204,
             feature=_FEATURE,
@@ -181,24 +199,34 @@ def _resources(
             """Changes all that an auto-prune policy says."""
             body: PolicyBody = call.body
             policies = call.registry.content.policies
-            policies.change(call.principal, owner_of(call), policy_uuid, body.policy())
+            policies.change(call.principal, side.owner(call), policy_uuid, body.policy())
 
         @operation(
-            f"delete{word}AutoPrunePolicy", _TAG, need, scopes=scopes, answer=PolicyMade, feature=_FEATURE
+            f"delete{side.word}AutoPrunePolicy",
+            "policy",
+            side.need,
+            scopes=side.scopes,
+            answer=PolicyMade,
+            feature=_FEATURE,
         )
         def delete(self, call: Call, policy_uuid: str, **path: str) -> PolicyMade:
             """Takes an auto-prune policy away; what it ended stays ended."""
-            call.registry.content.policies.delete(call.principal, owner_of(call), "prune", policy_uuid)
+            policies = call.registry.content.policies
+            policies.delete(call.principal, side.owner(call), "prune", policy_uuid)
             return {"uuid": policy_uuid}
 
+    return OnePolicy
+
+
+def _dry_run(side: Side) -> type[Resource]:
     class DryRun(Resource):
-        path = f"{base}/autoprunepolicy/dryrun"
+        path = f"{side.base}/autoprunepolicy/dryrun"
 
         @operation(
-            f"dryRun{word}AutoPrunePolicy",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"dryRun{side.word}AutoPrunePolicy",
+            "policy",
+            side.need,
+            scopes=side.scopes,
             query=VictimsQuery,
             body=PolicyBody,
             answer=VictimList,
@@ -207,35 +235,40 @@ def _resources(
         def post(self, call: Call, **path: str) -> VictimList:
             """Every tag that a policy would end now; it is not stored, and nothing ends."""
             body: PolicyBody = call.body
-            return _victims(call, owner_of(call), body.policy())
+            return _victims(call, side.owner(call), body.policy())
 
+    return DryRun
+
+
+def _of_stored(side: Side) -> type[Resource]:
     class Victims(Resource):
-        path = f"{base}/autoprunepolicy/{{policy_uuid}}/victims"
+        path = f"{side.base}/autoprunepolicy/{{policy_uuid}}/victims"
 
         @operation(
-            f"list{word}AutoPruneVictims",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"list{side.word}AutoPruneVictims",
+            "policy",
+            side.need,
+            scopes=side.scopes,
             query=VictimsQuery,
             answer=VictimList,
             feature=_FEATURE,
         )
         def get(self, call: Call, policy_uuid: str, **path: str) -> VictimList:
             """Every tag that a stored policy ends in its next round."""
-            owner = owner_of(call)
+            owner = side.owner(call)
             policy = call.registry.content.policies.get(call.principal, owner, "prune", policy_uuid)
             return _victims(call, owner, policy)
 
-    return Policies, OnePolicy, DryRun, Victims
+    return Victims
 
 
-RESOURCES = (
-    *_resources(
-        "Organization", "/api/v1/organization/{orgname}", needs.ORG_ADMIN, "org:admin", of_organization
-    ),
-    *_resources(
-        "Repository", "/api/v1/repository/{repository}", needs.REPO_ADMIN, "repo:admin", of_repository
-    ),
-    *_resources("User", "/api/v1/user", needs.USER_ADMIN, "user:admin", _of_caller),
+REPOSITORY = Side(
+    "Repository", "/api/v1/repository/{repository}", needs.REPO_ADMIN, ("repo:admin",), of_repository
 )
+_SIDES = (
+    Side("Organization", "/api/v1/organization/{orgname}", needs.ORG_ADMIN, ("org:admin",), of_organization),
+    REPOSITORY,
+    Side("User", "/api/v1/user", needs.USER_ADMIN, ("user:admin",), _of_caller),
+)
+
+RESOURCES = tuple(make(side) for side in _SIDES for make in (_list, _one, _dry_run, _of_stored))

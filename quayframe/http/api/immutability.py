@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from quayframe.services.policies import Owner, Policy, immutable
+from quayframe.services.policies import Policy, immutable
 
 from . import needs
-from .autoprune import PolicyMade, of_organization, of_repository
+from .autoprune import REPOSITORY, PolicyMade, Side, of_organization
 from .operation import Body, Call, Resource, operation
 
 _FEATURE = "FEATURE_IMMUTABLE_TAGS"
-_TAG = "immutability_policy"
 
 
 class ImmutabilityBody(Body):
@@ -42,33 +39,28 @@ def _view(policy: Policy) -> ImmutabilityView:
     return {"uuid": policy.uuid, "tagPattern": policy.pattern, "tagPatternMatches": policy.matches}
 
 
-def _resources(
-    word: str, base: str, need: needs.Need, scope: str, owner_of: Callable[[Call], Owner]
-) -> tuple[type[Resource], ...]:
-    """The operations on the policies of one kind of owner."""
-    scopes = (scope,)
-
+def _list(side: Side) -> type[Resource]:
     class Policies(Resource):
-        path = f"{base}/immutabilitypolicy/"
+        path = f"{side.base}/immutabilitypolicy/"
 
         @operation(
-            f"list{word}ImmutabilityPolicies",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"list{side.word}ImmutabilityPolicies",
+            "immutability_policy",
+            side.need,
+            scopes=side.scopes,
             answer=ImmutabilityList,
             feature=_FEATURE,
         )
         def get(self, call: Call, **path: str) -> ImmutabilityList:
             """Immutability policies, in the order of making."""
-            found = call.registry.content.policies.all(call.principal, owner_of(call), "immutable")
+            found = call.registry.content.policies.all(call.principal, side.owner(call), "immutable")
             return {"policies": [_view(policy) for policy in found]}
 
         @operation(
-            f"create{word}ImmutabilityPolicy",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"create{side.word}ImmutabilityPolicy",
+            "immutability_policy",
+            side.need,
+            scopes=side.scopes,
             body=ImmutabilityBody,
             answer=PolicyMade,
             status=201,
@@ -78,29 +70,33 @@ def _resources(
             """Adds an immutability policy: it holds at once, for the tags that are there too."""
             body: ImmutabilityBody = call.body
             policies = call.registry.content.policies
-            return {"uuid": policies.create(call.principal, owner_of(call), body.policy())}
+            return {"uuid": policies.create(call.principal, side.owner(call), body.policy())}
 
+    return Policies
+
+
+def _one(side: Side) -> type[Resource]:
     class OnePolicy(Resource):
-        path = f"{base}/immutabilitypolicy/{{policy_uuid}}"
+        path = f"{side.base}/immutabilitypolicy/{{policy_uuid}}"
 
         @operation(
-            f"get{word}ImmutabilityPolicy",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"get{side.word}ImmutabilityPolicy",
+            "immutability_policy",
+            side.need,
+            scopes=side.scopes,
             answer=ImmutabilityView,
             feature=_FEATURE,
         )
         def get(self, call: Call, policy_uuid: str, **path: str) -> ImmutabilityView:
             """An immutability policy."""
             policies = call.registry.content.policies
-            return _view(policies.get(call.principal, owner_of(call), "immutable", policy_uuid))
+            return _view(policies.get(call.principal, side.owner(call), "immutable", policy_uuid))
 
         @operation(
-            f"update{word}ImmutabilityPolicy",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"update{side.word}ImmutabilityPolicy",
+            "immutability_policy",
+            side.need,
+            scopes=side.scopes,
             body=ImmutabilityBody,
             status=204,
             feature=_FEATURE,
@@ -109,27 +105,27 @@ def _resources(
             """Changes all that an immutability policy says."""
             body: ImmutabilityBody = call.body
             policies = call.registry.content.policies
-            policies.change(call.principal, owner_of(call), policy_uuid, body.policy())
+            policies.change(call.principal, side.owner(call), policy_uuid, body.policy())
 
         @operation(
-            f"delete{word}ImmutabilityPolicy",
-            _TAG,
-            need,
-            scopes=scopes,
+            f"delete{side.word}ImmutabilityPolicy",
+            "immutability_policy",
+            side.need,
+            scopes=side.scopes,
             answer=PolicyMade,
             feature=_FEATURE,
         )
         def delete(self, call: Call, policy_uuid: str, **path: str) -> PolicyMade:
             """Takes an immutability policy away; the tags that it alone pinned are free at once."""
-            call.registry.content.policies.delete(call.principal, owner_of(call), "immutable", policy_uuid)
+            call.registry.content.policies.delete(call.principal, side.owner(call), "immutable", policy_uuid)
             return {"uuid": policy_uuid}
 
-    return Policies, OnePolicy
+    return OnePolicy
 
 
-RESOURCES = (
-    *_resources("Org", "/api/v1/organization/{orgname}", needs.ORG_ADMIN, "org:admin", of_organization),
-    *_resources(
-        "Repository", "/api/v1/repository/{repository}", needs.REPO_ADMIN, "repo:admin", of_repository
-    ),
+_SIDES = (
+    Side("Org", "/api/v1/organization/{orgname}", needs.ORG_ADMIN, ("org:admin",), of_organization),
+    REPOSITORY,
 )
+
+RESOURCES = tuple(make(side) for side in _SIDES for make in (_list, _one))
