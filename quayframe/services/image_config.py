@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from quayframe.data.db import Database
-from quayframe.data.tables import Blob, BlobPlacement, RepositoryBlob
 from quayframe.errors import RegistryError
 from quayframe.oci import media, strictjson
 from quayframe.oci.descriptor import Descriptor
@@ -20,6 +19,13 @@ from .storage import Storage
 
 MOST_BYTES = 4 * 1024 * 1024
 """What is longer is not read."""
+# In SQL: each push of an image asks it.
+_PLACED = (
+    "SELECT p.location, p.storage_key FROM stored_blob b"
+    " JOIN repository_blob l ON l.blob_id = b.id JOIN blob_placement p ON p.blob_id = b.id"
+    " WHERE b.digest = ? AND l.repository_id = ? AND l.deleted_ms IS NULL"
+    " AND (l.expires_ms IS NULL OR l.expires_ms > ?)"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 log = logging.getLogger("quayframe.manifests")
 
@@ -63,15 +69,7 @@ class ImageConfigs:
         """The bytes of a small blob of the repository; None when it has none, or more than `limit`."""
         if repository_id is None or blob.size > limit:
             return None
-        where = (RepositoryBlob.repository == repository_id) & (Blob.digest == blob.digest)
-        where &= RepositoryBlob.deleted_ms.is_null()
-        where &= RepositoryBlob.expires_ms.is_null() | (RepositoryBlob.expires_ms > now_ms())
-        rows = self._db.rows(
-            Blob.select(BlobPlacement.location, BlobPlacement.storage_key)
-            .join(RepositoryBlob, on=(RepositoryBlob.blob == Blob.id))
-            .join(BlobPlacement, on=(BlobPlacement.blob == Blob.id))
-            .where(where)
-        )
+        rows = self._db.sql_rows(_PLACED, (blob.digest, repository_id, now_ms()))
         placements = {str(location): str(key) for location, key in rows}
         for location in self._storage.order(placements):
             try:

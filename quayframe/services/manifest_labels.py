@@ -6,6 +6,8 @@ import json
 import uuid as uuids
 from collections.abc import Collection, Mapping
 
+import peewee
+
 from quayframe.data.content import Label
 from quayframe.data.db import Tx
 from quayframe.oci.manifest import Manifest
@@ -22,6 +24,12 @@ LONGEST_KEY = 255
 SOURCE = "manifest"
 TEXT, JSON = "text/plain", "application/json"
 _BATCH = 100
+# In SQL, as it is a part of each push: peewee takes longer to say it than the database to do it.
+_INSERT = (
+    "INSERT INTO label (uuid, repository_id, manifest_id, label_key, value, media_type, source, created_ms)"
+    " VALUES "
+)
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def of_manifest(parsed: Manifest, config: ImageConfig) -> dict[str, str]:
@@ -60,22 +68,14 @@ def write(tx: Tx, repository_id: int, manifest_id: int, labels: Mapping[str, str
         if not key or len(key) > LONGEST_KEY or "\0" in key or "\0" in value or len(value) > room:
             continue
         room -= len(value)
-        rows.append(
-            {
-                "uuid": str(uuids.uuid4()),
-                "repository": repository_id,
-                "manifest": manifest_id,
-                "label_key": key,
-                "value": value,
-                "media_type": media_type_of(value),
-                "source": SOURCE,
-                "created_ms": now,
-            }
-        )
+        kind = media_type_of(value)
+        rows.append((str(uuids.uuid4()), repository_id, manifest_id, key, value, kind, SOURCE, now))
         if len(rows) == MOST:
             break
     for at in range(0, len(rows), _BATCH):
-        tx.run(Label.insert_many(rows[at : at + _BATCH]))
+        some = rows[at : at + _BATCH]
+        sql = tx.db.translate(_INSERT + ", ".join([_ROW] * len(some)))
+        tx.run(peewee.SQL(sql, [value for row in some for value in row]))
 
 
 def media_type_of(value: str) -> str:

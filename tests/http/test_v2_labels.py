@@ -398,3 +398,18 @@ def test_a_refused_push_leaves_no_labels(protocol: Protocol, repo: Repo) -> None
 
     assert answer.status_code == 412
     assert labels(protocol, body) == []
+
+
+# -- on each database -------------------------------------------------------------------------------
+
+
+def test_labels_are_the_same_on_each_database(make_protocol: Make, database_uri: str) -> None:
+    protocol = make_protocol(DB_URI=database_uri, RESET_CHILD_MANIFEST_EXPIRATION=True)
+    repo = protocol.repo()
+    said = {f"k{n:03}": "v" for n in range(250)} | {"ключ": "значение 🚢 100% '?", "A": "1", "a": "2"}
+    child = image(repo, {**said, AFTER: "2d"})
+    pushed(repo, sha256(child), child)
+    pushed(repo, "v1", index([child]))
+
+    assert {key: value for key, value, _ in labels(protocol, child)} == said | {AFTER: "2d"}
+    assert life(protocol, repo, "v1") == 48 * HOUR
