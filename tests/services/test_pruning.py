@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from quayframe.services import pruning
 from quayframe.services.policies import Policy, immutable, prune
 from quayframe.services.principal import SYSTEM
 from quayframe.services.pruning import Mark
+from quayframe.worker.loop import Worker
 
 
 @pytest.fixture
@@ -253,3 +256,30 @@ def test_a_page_of_the_dry_run_looks_at_no_more_than_it_may(
 
     assert pages[0] == ["c"]
     assert [name for page in pages for name in page] == ["c", "b", "a"]
+
+
+def test_the_worker_goes_by_the_policies_again_and_again(make_protocol: Callable[..., Protocol]) -> None:
+    world = PolicyWorld(make_protocol(FEATURE_AUTO_PRUNE=True, AUTO_PRUNING_POLL_PERIOD=1))
+    world.add(world.app, prune("number_of_tags", 1))
+    worker = Worker(world.registry)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        for first, second in (("a", "b"), ("c", "d")):
+            world.tags(first, second)
+            deadline = time.monotonic() + 30
+            while first in world.live() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert first not in world.live()
+    finally:
+        worker.stop()
+        thread.join(30)
+
+
+def test_one_worker_at_a_time_prunes(world: PolicyWorld) -> None:
+    world.tags("a", "b")
+    assert not Worker(world.registry).prune()
+    world.add(world.app, prune("number_of_tags", 1))
+
+    assert not Worker(world.registry).prune()
+    assert world.live() == {"a", "b"}
