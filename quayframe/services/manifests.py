@@ -105,15 +105,7 @@ class Manifests:
         found = Digest.of(body, digest.algorithm if digest else "sha256")
         if digest is not None and digest != found:
             raise DigestInvalid(f"manifest digest mismatch: the body's digest is {found}, not {digest}")
-        event = events.PushRepo(
-            **allowed.principal.at(allowed.name),
-            digest=found,
-            media_type=parsed.media_type,
-            size=len(body),
-            tags=tags,
-            subject=parsed.subject.digest if parsed.subject else None,
-            artifact_type=parsed.referrer_type,
-        )
+        event = _event(allowed, found, parsed, len(body), tags)
         created = self._repositories.prepare(allowed)
         with pending(event, body):
             self._check(event)
@@ -273,6 +265,20 @@ class Manifests:
                 self._activity.record(tx, events.DeleteTag(**here, tag=tag), **scope)
 
         self._db.write(work)
+
+
+def _event(
+    allowed: Allowed, digest: Digest, parsed: Manifest, size: int, tags: tuple[str, ...]
+) -> events.PushRepo:
+    return events.PushRepo(
+        **allowed.principal.at(allowed.name),
+        digest=digest,
+        media_type=parsed.media_type,
+        size=size,
+        tags=tags,
+        subject=parsed.subject.digest if parsed.subject else None,
+        artifact_type=parsed.referrer_type,
+    )
 
 
 def _acting(tx: Tx, parsed: Manifest, children: Mapping[str, int]) -> dict[str, str]:

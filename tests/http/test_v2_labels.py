@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from labelled import AFTER, HOUR, config_of, image, index, labels, life, pushed
 from protocol import (
     DOCKER_MANIFEST,
     EMPTY_TYPE,
-    OCI_CONFIG,
-    OCI_INDEX,
-    OCI_LAYER,
     OCI_MANIFEST,
     Protocol,
     Repo,
@@ -22,13 +19,9 @@ from protocol import (
     sha256,
 )
 
-from quayframe.data.content import Label
-from quayframe.data.tables import Blob, BlobPlacement, Manifest, ManifestHold, Tag
-from quayframe.services import holds
+from quayframe.data.tables import Blob, BlobPlacement, Tag
 from quayframe.services.clock import now_ms
 
-HOUR = 3_600_000
-AFTER = "quay.expires-after"
 Make = Callable[..., Protocol]
 
 
@@ -40,56 +33,6 @@ def protocol(make_protocol: Make) -> Protocol:
 @pytest.fixture
 def repo(protocol: Protocol) -> Repo:
     return protocol.repo()
-
-
-def config_of(labels: Any, **more: Any) -> bytes:
-    return json.dumps({"architecture": "amd64", "os": "linux", "config": {"Labels": labels}} | more).encode()
-
-
-def image(repo: Repo, labels: Any = None, *, config: bytes | None = None, **fields: Any) -> bytes:
-    """The manifest of an image with these labels, its blobs pushed."""
-    found, data = repo.blob(config_of(labels) if config is None else config)
-    layer, layer_data = repo.blob()
-    return manifest((OCI_CONFIG, found, len(data)), [(OCI_LAYER, layer, len(layer_data))], **fields)
-
-
-def index(children: list[bytes], said: dict[int, dict[str, str]] | None = None, **fields: Any) -> bytes:
-    """An index, with annotations on some of its descriptors."""
-    listed: list[dict[str, Any]] = []
-    for at, body in enumerate(children):
-        one = descriptor(json.loads(body)["mediaType"], sha256(body), len(body))
-        listed.append(one | {"annotations": (said or {}).get(at, {})})
-    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
-    return json.dumps(document | fields).encode()
-
-
-def pushed(repo: Repo, reference: str, body: bytes) -> None:
-    answer = repo.put(reference, body, json.loads(body)["mediaType"])
-    assert answer.status_code == 201, answer.text
-
-
-def life(protocol: Protocol, repo: Repo, tag: str) -> int | None:
-    """How long the tag lives (ms, to the second); None = without end."""
-    row = protocol.registry.access.repository(*repo.path)
-    assert row is not None
-    where = (Tag.repository == row.id) & (Tag.name == tag)
-    start, end, reason = protocol.registry.db.rows(
-        Tag.select(Tag.start_ms, Tag.end_ms, Tag.end_reason).where(where)
-    )[0]
-    assert (end is None) == (reason is None)
-    assert reason in (None, "label")
-    return None if end is None else round((end - start) / 1000) * 1000
-
-
-def labels(protocol: Protocol, body: bytes) -> list[tuple[str, str, str]]:
-    """(key, value, media type) of the manifest's labels, by key."""
-    rows = protocol.registry.db.rows(
-        Label.select(Label.label_key, Label.value, Label.media_type)
-        .join(Manifest, on=(Manifest.id == Label.manifest))
-        .where((Manifest.digest == sha256(body)) & (Label.source == "manifest"))
-        .order_by(Label.label_key)
-    )
-    return [(str(key), str(value), str(kind)) for key, value, kind in rows]
 
 
 def test_the_labels_of_an_images_config_are_kept(protocol: Protocol, repo: Repo) -> None:
@@ -201,84 +144,6 @@ def test_an_annotation_of_an_artifact_ends_its_tag(protocol: Protocol, repo: Rep
     assert [key for key, _, _ in labels(protocol, body)] == ["other", AFTER]
 
 
-# -- indexes ----------------------------------------------------------------------------------------
-
-
-def test_an_index_ends_by_what_all_its_children_say(protocol: Protocol, repo: Repo) -> None:
-    children = [image(repo, {AFTER: "2d", "n": str(n), "same": "same"}) for n in range(3)]
-    for body in children:
-        pushed(repo, sha256(body), body)
-    body = index(children)
-    pushed(repo, "v1", body)
-
-    assert life(protocol, repo, "v1") == 48 * HOUR
-    assert labels(protocol, body) == [(AFTER, "2d", "text/plain")]
-
-
-@pytest.mark.parametrize("other", ["3d", None])
-def test_an_index_whose_children_differ_does_not_end(
-    protocol: Protocol, repo: Repo, other: str | None
-) -> None:
-    children = [image(repo, {AFTER: "2d"}), image(repo, {AFTER: other} if other else {})]
-    for body in children:
-        pushed(repo, sha256(body), body)
-    pushed(repo, "v1", index(children))
-
-    assert life(protocol, repo, "v1") is None
-
-
-def test_an_indexs_own_annotation_does_not_end_it(protocol: Protocol, repo: Repo) -> None:
-    child = image(repo)
-    pushed(repo, sha256(child), child)
-    body = index([child], annotations={AFTER: "2d", "other": "kept"})
-    pushed(repo, "v1", body)
-
-    assert life(protocol, repo, "v1") is None
-    assert labels(protocol, body) == [("other", "kept", "text/plain")]
-
-
-def test_what_attests_to_an_image_has_no_say(protocol: Protocol, repo: Repo) -> None:
-    children = [image(repo, {AFTER: "2d"}), image(repo)]
-    for body in children:
-        pushed(repo, sha256(body), body)
-    attests = {
-        "vnd.docker.reference.type": "attestation-manifest",
-        "vnd.docker.reference.digest": sha256(children[0]),
-    }
-    pushed(repo, "v1", index(children, {1: attests}))
-
-    assert life(protocol, repo, "v1") == 48 * HOUR
-
-
-def test_an_index_in_an_index_passes_on_what_its_children_share(protocol: Protocol, repo: Repo) -> None:
-    child = image(repo, {AFTER: "2d"})
-    inner = index([child])
-    pushed(repo, sha256(child), child)
-    pushed(repo, sha256(inner), inner)
-    pushed(repo, "v1", index([inner, child]))
-
-    assert life(protocol, repo, "v1") == 48 * HOUR
-
-
-def test_an_index_with_a_child_that_is_not_here_does_not_end(make_protocol: Make) -> None:
-    protocol = make_protocol(FEATURE_SPARSE_INDEX=True)
-    repo = protocol.repo()
-    here, away = image(repo, {AFTER: "2d"}), image(repo, {AFTER: "2d"})
-    pushed(repo, sha256(here), here)
-    pushed(repo, "v1", index([here, away]))
-
-    assert life(protocol, repo, "v1") is None
-
-
-def test_a_label_that_the_api_added_to_the_children_does_not_act(protocol: Protocol, repo: Repo) -> None:
-    child = image(repo, {AFTER: "2d"})
-    pushed(repo, sha256(child), child)
-    protocol.registry.db.write(lambda tx: tx.run(Label.update(source="api")))
-    pushed(repo, "v1", index([child]))
-
-    assert life(protocol, repo, "v1") is None
-
-
 # -- immutable --------------------------------------------------------------------------------------
 
 
@@ -364,31 +229,6 @@ def test_a_config_is_not_read_of_another_repository(protocol: Protocol, repo: Re
 
     assert answer.status_code in (400, 404)
     assert labels(protocol, body) == []
-
-
-# -- the holds of an index's children ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("reset", [False, True])
-def test_a_pushed_index_may_end_the_holds_of_its_children(make_protocol: Make, reset: bool) -> None:
-    protocol = make_protocol(RESET_CHILD_MANIFEST_EXPIRATION=reset)
-    repo = protocol.repo()
-    child, alone = image(repo), image(repo)
-    for body in (child, alone):
-        pushed(repo, sha256(body), body)
-    db = protocol.registry.db
-    asked = db.value(Manifest.select(Manifest.id).where(Manifest.digest == sha256(child)))
-    db.write(lambda tx: holds.hold(tx, asked, "as-of", now_ms() + HOUR))
-    pushed(repo, "v1", index([child]))
-
-    kept = db.rows(
-        ManifestHold.select(Manifest.digest, ManifestHold.reason)
-        .join(Manifest, on=(Manifest.id == ManifestHold.manifest))
-        .where(ManifestHold.expires_ms > now_ms())
-    )
-    expected = {(sha256(child), "as-of"), (sha256(alone), "push")}
-    assert set(kept) == expected | (set() if reset else {(sha256(child), "push")})
-    assert repo.get(f"manifests/{sha256(child)}").status_code == 200
 
 
 def test_a_refused_push_leaves_no_labels(protocol: Protocol, repo: Repo) -> None:
