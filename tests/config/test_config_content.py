@@ -19,8 +19,8 @@ KEY = "DEFAULT_NAMESPACE_AUTOPRUNE_POLICY"
 def test_a_policy_of_every_namespace_keeps_the_type_of_its_value(
     read: Read, text: str, expected: dict[str, int | str] | None
 ) -> None:
-    settings = read(f"{KEY}: {text}").settings
-    assert settings.DEFAULT_NAMESPACE_AUTOPRUNE_POLICY == expected
+    policy = read(f"{KEY}: {text}").settings.DEFAULT_NAMESPACE_AUTOPRUNE_POLICY
+    assert policy == expected
 
 
 @pytest.mark.parametrize(
