@@ -72,6 +72,7 @@ class Details:
 class Organizations:
     """:param only_superusers: FEATURE_SUPERUSERS_ORG_CREATION_ONLY.
     :param tag_expirations: the windows that may be chosen, in seconds; `tag_expiration_s` is the usual one.
+    :param change_tag_expiration: FEATURE_CHANGE_TAG_EXPIRATION.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Organizations:
         only_superusers: bool = False,
         tag_expirations: tuple[int, ...] = (),
         tag_expiration_s: int = 0,
+        change_tag_expiration: bool = True,
     ) -> None:
         self._db = db
         self._access = access
@@ -90,6 +92,9 @@ class Organizations:
         self._only_superusers = only_superusers
         self._tag_expirations = tag_expirations
         self._tag_expiration_s = tag_expiration_s
+        self._changeable = tuple(
+            key for key in CHANGEABLE if key != "tag_expiration_s" or change_tag_expiration
+        )
 
     # -- making and ending --------------------------------------------------------------------
 
@@ -232,12 +237,13 @@ class Organizations:
         return {int(ident): int(count) for ident, count in self._db.rows(query)}
 
     def change(self, principal: Principal, name: str, values: Mapping[str, Any]) -> Details:
-        """Changes what `values` holds of CHANGEABLE, leaves the rest, and returns the new state.
+        """Changes what `values` holds of CHANGEABLE, leaves the rest, and returns the new state. What a
+        switched-off feature would be needed for is passed over.
 
         Raises NotSignedIn, InsufficientScope, InvalidRequest, Refused for a window that may not be
         chosen."""
         administered(self._access, principal, name)
-        wanted = {key: values[key] for key in CHANGEABLE if key in values}
+        wanted = {key: values[key] for key in self._changeable if key in values}
         seconds = wanted.get("tag_expiration_s")
         if "tag_expiration_s" in wanted and seconds not in self._tag_expirations:
             raise Refused("Invalid tag expiration option")

@@ -83,6 +83,8 @@ class People:
         for is passed over. Raises NotSignedIn, InsufficientScope, InvalidRequest, Refused."""
         account = self._own(principal)
         wanted = {key: values[key] for key in CHANGEABLE if key in values}
+        if not self._s.FEATURE_CHANGE_TAG_EXPIRATION:
+            wanted.pop("tag_expiration_s", None)
         hashed = None
         if (password := wanted.get("password")) is not None:
             hashed = self._accounts.hash(password)

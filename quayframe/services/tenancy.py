@@ -148,6 +148,7 @@ def build(ground: Ground) -> Tenancy:
             only_superusers=s.FEATURE_SUPERUSERS_ORG_CREATION_ONLY,
             tag_expirations=s.TAG_EXPIRATION_OPTIONS,
             tag_expiration_s=s.DEFAULT_TAG_EXPIRATION,
+            change_tag_expiration=s.FEATURE_CHANGE_TAG_EXPIRATION,
         ),
         members=Members(*here),
         teams=Teams(*here, invites),

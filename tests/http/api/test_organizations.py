@@ -203,6 +203,15 @@ def test_a_window_that_is_none_of_the_options_is_a_plain_error(boss: Caller, sec
     assert plain(result) == (400, "Invalid tag expiration option")
 
 
+def test_the_window_stays_where_the_operator_lets_nobody_choose_it(make_api: ApiMaker) -> None:
+    boss = make_api(FEATURE_CHANGE_TAG_EXPIRATION=False).user("boss")
+    boss.post("organization/", {"name": "org"})
+    for seconds in (86400, 5):
+        result = boss.put("organization/org", {"tag_expiration_s": seconds, "invoice_email": True})
+        assert (result.status_code, result.json["tag_expiration_s"]) == (200, 1209600)
+        assert result.json["invoice_email"] is True
+
+
 @pytest.mark.parametrize(
     "body",
     [

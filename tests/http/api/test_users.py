@@ -287,6 +287,13 @@ def test_a_rename_answers_with_the_new_name_and_the_session_goes_on(make_api: Ap
     assert plain(alice.put("user/", {"username": "bob"}))
 
 
+def test_the_window_stays_where_the_operator_lets_nobody_choose_it(make_api: ApiMaker) -> None:
+    alice = make_api(FEATURE_CHANGE_TAG_EXPIRATION=False).user("alice")
+    for seconds in (86400, 5):
+        result = alice.put("user/", {"tag_expiration_s": seconds, "company": "Acme"})
+        assert (result.status_code, result.json["tag_expiration_s"]) == (200, 1209600)
+
+
 def test_each_fault_of_a_change_has_its_shape(api: ApiWorld) -> None:
     alice, _ = api.user("alice"), api.user("bob")
 
