@@ -116,6 +116,20 @@ SWAPS = [
     ),
     Swap("victim", "PUT", f"repository/victim/own/permissions/team/{RIVAL_TEAM}", {"role": "read"}),
     Swap("victim", "PUT", "repository/victim/own/permissions/user/acme+bot", {"role": "read"}),
+    # a manifest or a label of another repository
+    *_everyone("admin", "repository/acme/app/manifest/{rival manifest}", "GET"),
+    *_everyone("admin", "repository/acme/app/manifest/{rival manifest}/labels", "GET"),
+    *_everyone("admin", "repository/acme/app/manifest/{rival manifest}/referrers", "GET"),
+    Swap(
+        "admin",
+        "POST",
+        "repository/acme/app/manifest/{rival manifest}/labels",
+        {"key": "a", "value": "b", "media_type": None},
+    ),
+    *_everyone(
+        "admin", "repository/acme/app/manifest/{rival manifest}/labels/{rival label}", "GET", "DELETE"
+    ),
+    *_everyone("admin", "repository/acme/app/manifest/{acme manifest}/labels/{rival label}", "GET", "DELETE"),
     # another's team, robot, organization, member or invitation in the paths of teams and members
     *_everyone("orgadmin", f"organization/acme/team/{RIVAL_TEAM}/members", "GET"),
     *_everyone("orgadmin", f"organization/acme/team/{RIVAL_TEAM}/permissions", "GET"),
