@@ -76,7 +76,7 @@ def lists(_bench: Any, subject: Subject, results: Results) -> None:
     who = account(subject)
     url = f"{subject.url}/api/v1/repository?namespace=bench"
     line = Line("ms", True, "<= 20 ms", at_most(20))
-    results.add("API repository list of 10,000", line, subject.name, _median_ms(url, who.bearer))
+    results.add("API repository list of 10,000", line, subject.name, median_ms(url, who.bearer))
 
 
 def user(bench: Any, subject: Subject, results: Results) -> None:
@@ -86,7 +86,7 @@ def user(bench: Any, subject: Subject, results: Results) -> None:
     line = Line("1/s", False, ">= 1,000/s", at_least(1000))
     results.add("API user with an OAuth token, 16 conn.", line, subject.name, load.rate)
     url = f"{subject.url}/api/v1/repository?public=true"
-    more = _median_ms(url, who.bearer) - _median_ms(url, {})
+    more = median_ms(url, who.bearer) - median_ms(url, {})
     line = Line("ms", True, "<= 3 ms", at_most(3))
     results.add("API list, what a token adds", line, subject.name, max(0.0, more))
 
@@ -100,7 +100,7 @@ def robot(bench: Any, subject: Subject, results: Results) -> None:
     results.add("/v2/auth with a robot, 16 conn.", line, subject.name, load.rate)
 
 
-def _median_ms(url: str, headers: dict[str, str], times: int = 50) -> float:
+def median_ms(url: str, headers: dict[str, str], times: int = 50) -> float:
     session = requests.Session()
     took = []
     for _ in range(times):

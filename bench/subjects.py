@@ -120,11 +120,11 @@ class Quayframe(Subject):
 
     def __init__(self, name: str, server: str) -> None:
         super().__init__(name)
-        self._server = server
+        self.server = server
 
     def command(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "quayframe", "serve", "--server", self._server),
+            *(sys.executable, "-m", "quayframe", "serve", "--server", self.server),
             *("--data", str(self.folder / "data"), "--bind", self.host),
         ]
 
