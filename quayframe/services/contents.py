@@ -32,6 +32,9 @@ from .purging import Purging
 from .referrers import Referrers
 from .repositories import Repositories
 from .storage import Storage
+from .tag_edits import Rules as TagRules
+from .tag_edits import TagEdits
+from .tag_history import TagHistory
 from .tags import Tags
 from .uploads import Uploads
 
@@ -61,6 +64,8 @@ class Content:
     pins: Pins
     heads: Heads
     tags: Tags
+    tag_history: TagHistory
+    tag_edits: TagEdits
     image_configs: ImageConfigs
     manifests: Manifests
     referrers: Referrers
@@ -86,6 +91,8 @@ def build(ground: ContentGround) -> Content:
         pins=pins,
         heads=heads,
         tags=tags,
+        tag_history=TagHistory(ground.db, pins),
+        tag_edits=_tag_edits(ground, heads, pins),
         image_configs=configs,
         manifests=_manifests(ground, tags, configs, pins),
         referrers=referrers,
@@ -102,6 +109,16 @@ def build(ground: ContentGround) -> Content:
             hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
         ),
     )
+
+
+def _tag_edits(ground: ContentGround, heads: Heads, pins: Pins) -> TagEdits:
+    s = ground.settings
+    rules = TagRules(
+        window_s=s.DEFAULT_TAG_EXPIRATION,
+        shortest_s=s.LABELED_EXPIRATION_MINIMUM,
+        longest_s=s.LABELED_EXPIRATION_MAXIMUM,
+    )
+    return TagEdits(ground.db, ground.access, ground.activity, ground.check, heads, pins, rules)
 
 
 def _pruning(ground: ContentGround, heads: Heads, pins: Pins) -> Pruning:

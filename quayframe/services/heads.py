@@ -121,7 +121,7 @@ class Heads:
         start = max(now, head.start_ms + 1)
         self._update(tx, head, manifest=manifest_id, start_ms=start, **fresh, **pin)
         if before is not None:
-            self._close(tx, head.id, start, by)
+            self._close(tx, head, start, by)
         self._open(tx, head, manifest_id, start, terms)
         self._bring_back(tx, repository_id, manifest_id)
         if before is not None and before.manifest_id != manifest_id:
@@ -137,15 +137,16 @@ class Heads:
         for head in heads:
             if self._pins.of(tx, head) is not None:
                 raise TagImmutable(detail={"message": f"tag '{head.name}' is immutable"})
-            moment = at if at is not None else max(now_ms(), head.start_ms + 1)
+            # Also where the clock has gone back behind the start: what was ended is not served.
+            moment = now_ms() if at is None else at
             self._update(tx, head, end_ms=moment, end_reason=by)
-            self._close(tx, head.id, moment, by)
+            self._close(tx, head, moment, by)
             left.setdefault(head.repository_id, []).append(head.manifest_id)
         for repository_id, manifests in left.items():
             self._follow(tx, repository_id, manifests)
 
     def date(self, tx: Tx, head: Head, end_ms: int | None, by: str | None) -> None:
-        """Changes when a live tag ends (None = never), in place: no new interval."""
+        """Changes when a tag ends (None = never), or has ended, in place: no new interval."""
         self._update(tx, head, end_ms=end_ms, end_reason=by if end_ms is not None else None)
         current = (TagInterval.tag == head.id) & (TagInterval.start_ms == head.start_ms)
         change = TagInterval.update(end_ms=end_ms, end_reason=by if end_ms is not None else None)
@@ -190,8 +191,8 @@ class Heads:
         )
 
     @staticmethod
-    def _close(tx: Tx, tag_id: int, end: int, by: str) -> None:
-        current = (TagInterval.tag == tag_id) & (TagInterval.end_ms.is_null() | (TagInterval.end_ms > end))
+    def _close(tx: Tx, head: Head, end: int, by: str) -> None:
+        current = (TagInterval.tag == head.id) & (TagInterval.start_ms == head.start_ms)
         tx.run(TagInterval.update(end_ms=end, end_reason=by).where(current))
 
     def _follow(self, tx: Tx, repository_id: int, manifest_ids: Collection[int]) -> None:

@@ -10,9 +10,6 @@ from . import needs
 from .operation import Call, Resource, operation
 from .views import iso
 
-_LAST_MS = 253_402_300_799_000
-"""The last second of the year 9999: an end that a label put behind it is shown there."""
-
 
 class ReasonView(TypedDict):
     """A rule that applies. `effect`: pin (refuses every change), end (ends the tag at `at`), keep (keeps the
@@ -62,16 +59,12 @@ class ManifestLifecycle(TypedDict):
     reasons: list[ReasonView]
 
 
-def _at(ms: int | None) -> str | None:
-    return iso(None if ms is None else min(ms, _LAST_MS))
-
-
 def _reason(reason: Reason) -> ReasonView:
     return {
         "rule": reason.rule,
         "effect": reason.effect,
         "text": reason.text,
-        "at": _at(reason.at_ms),
+        "at": iso(reason.at_ms),
         "source": reason.source,
     }
 
@@ -89,10 +82,10 @@ class TagLife(Resource):
             "manifest_digest": life.digest,
             "is_live": life.is_live,
             "pinned_by": {"rule": pin.rule, "text": pin.text, "source": pin.source} if pin else None,
-            "ends": {"at": _at(end.at_ms), "rule": end.rule, "text": end.text, "source": end.source}
+            "ends": {"at": iso(end.at_ms), "rule": end.rule, "text": end.text, "source": end.source}
             if end
             else None,
-            "gone_at": _at(life.gone_ms),
+            "gone_at": iso(life.gone_ms),
             "reasons": [_reason(reason) for reason in life.reasons],
         }
 
@@ -109,7 +102,7 @@ class ManifestLife(Resource):
         return {
             "manifest_digest": life.digest,
             "kept_by": _reason(life.kept_by) if life.kept_by else None,
-            "gone_at": _at(life.gone_ms),
+            "gone_at": iso(life.gone_ms),
             "reasons": [_reason(reason) for reason in life.reasons],
         }
 

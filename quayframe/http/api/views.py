@@ -36,9 +36,13 @@ def avatar(name: str, kind: str, seed: str | None, *, gravatar: bool = False) ->
     return {"name": name, "hash": marked, "color": COLORS[int(marked[:2], 16) % len(COLORS)], "kind": kind}
 
 
+LAST_MS = 253_402_300_799_000
+"""The last second of the year 9999: what a label put behind it is shown there."""
+
+
 def rfc2822(ms: int | None) -> str | None:
     """`Wed, 25 Nov 2026 00:00:00 -0000`; null for null."""
-    return None if ms is None else formatdate(ms / 1000, usegmt=False)
+    return None if ms is None else formatdate(min(ms, LAST_MS) / 1000, usegmt=False)
 
 
 def rfc2822_gmt(ms: int | None) -> str | None:
@@ -50,4 +54,4 @@ def iso(ms: int | None) -> str | None:
     """`2026-11-25T00:00:00.000000Z`; null for null."""
     if ms is None:
         return None
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(min(ms, LAST_MS) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
