@@ -221,17 +221,7 @@ def _wire(
     keys = _keys(s, db, data_dir)
     gate = _gate(s, db)
     repositories = _repositories(s, db, accounts, access, activity, check)
-    blobs = Blobs(
-        db,
-        gate,
-        storage,
-        access,
-        activity,
-        repositories,
-        check,
-        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
-        trash_delay_ms=0 if s.TESTING else TRASH_DELAY_MS,
-    )
+    blobs = _blobs(s, db, gate, storage, access, activity, repositories, check)
     uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
     jobs = Jobs(db)
     content = contents.build(
@@ -265,6 +255,29 @@ def _wire(
         collector=Collector(db, storage, uploads, expired_key_ms=s.EXPIRED_SERVICE_KEY_TTL_SEC * 1000),
         tenancy=people,
         content=content,
+    )
+
+
+def _blobs(
+    s: Settings,
+    db: Database,
+    gate: Gate,
+    storage: Storage,
+    access: Access,
+    activity: Activity,
+    repositories: Repositories,
+    check: Callable[[Event], None],
+) -> Blobs:
+    return Blobs(
+        db,
+        gate,
+        storage,
+        access,
+        activity,
+        repositories,
+        check,
+        hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
+        trash_delay_ms=0 if s.TESTING else TRASH_DELAY_MS,
     )
 
 
