@@ -119,6 +119,10 @@ class Heads:
                 return before
             raise TagImmutable(detail={"message": f"tag '{name}' is immutable"})
         start = max(now, head.start_ms + 1)
+        if terms.end_ms is not None and start > now:
+            # The clock has gone back: the life that was meant begins with the tag.
+            terms = replace(terms, end_ms=terms.end_ms + start - now)
+            fresh["end_ms"] = terms.end_ms
         self._update(tx, head, manifest=manifest_id, start_ms=start, **fresh, **pin)
         if before is not None:
             self._close(tx, head, start, by)
@@ -217,7 +221,10 @@ class Heads:
         where &= (Tag.end_reason == "subject") & (Tag.end_ms <= now_ms())
         for row in tx.lock(Tag.select(*_COLUMNS).where(where).order_by(Tag.name)):
             head = Head(*row)
-            tx.run(Manifest.update(deleted_ms=None).where(Manifest.id == head.manifest_id))
+            gone = Manifest.select(Manifest.deleted_ms).where(Manifest.id == head.manifest_id)
+            if tx.value(gone) is not None:
+                # It was deleted itself, by its digest.
+                continue
             self.set(tx, repository_id, head.name, head.manifest_id, terms=Terms(reversion=True))
 
 

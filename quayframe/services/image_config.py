@@ -57,25 +57,32 @@ class ImageConfigs:
         self._storage = storage
 
     def of(self, repository_id: int | None, config: Descriptor | None) -> ImageConfig:
-        """What an image's config says; NOTHING for artifacts, and where it cannot be read or understood.
+        """What an image's config says; NOTHING for artifacts, and where it is lost or cannot be understood.
 
-        Reads storage: not for use in a transaction."""
+        Reads storage: not for use in a transaction. Raises as `read`."""
         if config is None or config.media_type not in media.IMAGE_CONFIG_TYPES:
             return NOTHING
         body = self.read(repository_id, config, MOST_BYTES)
         return NOTHING if body is None else parse(body)
 
     def read(self, repository_id: int | None, blob: Descriptor, limit: int) -> bytes | None:
-        """The bytes of a small blob of the repository; None when it has none, or more than `limit`."""
+        """The bytes of a small blob of the repository; None when it has none, or more than `limit`.
+
+        Raises Unavailable where storage is away: what a config says of a tag's life is not to be missed."""
         if repository_id is None or blob.size > limit:
             return None
         rows = self._db.sql_rows(_PLACED, (blob.digest, repository_id, now_ms()))
         placements = {str(location): str(key) for location, key in rows}
+        away: RegistryError | None = None
         for location in self._storage.order(placements):
             try:
                 return self._collect(location, placements[location], limit)
-            except (ObjectNotFound, RegistryError) as error:
-                log.warning("%s cannot be read at %s: %s", blob.digest, location, error)
+            except ObjectNotFound as error:
+                log.error("%s has no bytes at %s: %s", blob.digest, location, error)
+            except RegistryError as error:
+                away = error
+        if away is not None:
+            raise away
         return None
 
     def _collect(self, location: str, key: str, limit: int) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 from labelled import AFTER, HOUR, config_of, image, index, labels, life, pushed
@@ -20,6 +21,7 @@ from protocol import (
 )
 
 from quayframe.data.tables import Blob, BlobPlacement, Tag
+from quayframe.errors import Unavailable
 from quayframe.services.clock import now_ms
 
 Make = Callable[..., Protocol]
@@ -220,6 +222,23 @@ def test_a_config_whose_bytes_are_lost_does_not_fail_the_push(protocol: Protocol
     pushed(repo, "v1", body)
 
     assert labels(protocol, body) == []
+
+
+def test_where_a_config_cannot_be_read_now_the_push_is_to_be_repeated(
+    protocol: Protocol, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = image(repo, {AFTER: "1h"})
+
+    def away(*_: object) -> NoReturn:
+        raise Unavailable("the registry's storage is away; try again", retry_after=5)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol.registry.storage, "read", away)
+        refused = repo.put("v1", body)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "6")
+    assert repo.tags() == []
+    pushed(repo, "v1", body)
+    assert life(protocol, repo, "v1") == HOUR
 
 
 def test_a_config_is_not_read_of_another_repository(protocol: Protocol, repo: Repo) -> None:

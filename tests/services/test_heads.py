@@ -148,6 +148,24 @@ def test_a_signature_that_was_deleted_itself_does_not_come_back(world: World) ->
     assert world.live() == ["v1", "v2"]
 
 
+def test_a_signature_that_was_deleted_by_digest_meanwhile_does_not_come_back(world: World) -> None:
+    digest, _ = world.repo.image(signature(world.first))
+    world.end("v1")
+    gone = Manifest.update(deleted_ms=now_ms()).where(Manifest.digest == digest)
+    world.db.write(lambda tx: tx.run(gone))
+    world.set("v1", world.first)
+    assert world.live() == ["v1", "v2"]
+
+
+def test_a_life_begins_with_the_tag_also_where_the_clock_has_gone_back(world: World) -> None:
+    ahead = {"start_ms": now_ms() + 3_600_000}
+    world.db.write(lambda tx: (tx.run(Tag.update(**ahead)), tx.run(TagInterval.update(**ahead))))
+    world.set("v1", world.second, Terms(end_ms=now_ms() + 60_000, end_reason="label"))
+    head = world.head("v1")
+    assert head.end_ms is not None
+    assert 59_000 < head.end_ms - head.start_ms <= 60_000
+
+
 def test_a_pinned_tag_is_neither_moved_nor_ended_and_the_same_manifest_changes_nothing(
     pinning: World,
 ) -> None:
