@@ -308,11 +308,11 @@ def take_over(tx: Tx, repository_id: int, digests: list[str]) -> dict[str, tuple
         some = sorted(digests)[at : at + 500]
         # The rows themselves are locked (not the join), in one order everywhere.
         blobs = tx.share(
-            Blob.select(Blob.id, Blob.digest, Blob.size)
-            .where(Blob.digest.in_(some) & Blob.id.in_(BlobPlacement.select(BlobPlacement.blob)))
-            .order_by(Blob.digest)
+            Blob.select(Blob.id, Blob.digest, Blob.size).where(Blob.digest.in_(some)).order_by(Blob.digest)
         )
-        ids = [row[0] for row in blobs]
+        placed = BlobPlacement.blob.in_([row[0] for row in blobs])
+        # Without a placement it is to be uploaded again, whoever links it.
+        ids = [blob for (blob,) in tx.rows(BlobPlacement.select(BlobPlacement.blob).where(placed))]
         live = RepositoryBlob.deleted_ms.is_null() & (
             RepositoryBlob.expires_ms.is_null() | (RepositoryBlob.expires_ms > now)
         )

@@ -45,7 +45,7 @@ CANDIDATES = 500
 """Rows of an index that are read at once."""
 _INTERVALS = 100
 _MANIFESTS = 20
-_LINKS = 50
+_LINKS = 100
 """How many of each go in one transaction."""
 _ENDS = "gc:ends"
 _LATE_MS = 60_000
@@ -68,7 +68,6 @@ class Collection:
         """Takes away what can go now. Returns how much that was; nothing = all is done.
 
         :param go: asked between two transactions; False = stop here."""
-        self.follow(go)
         total = self._intervals(go)
         while go() and (done := self._manifests(go)):
             total += done
@@ -255,6 +254,8 @@ class Collection:
 def _end_heads(tx: Tx, dead: set[int]) -> int:
     """Dead tags without any period left go. Others name the manifest of their newest one from now on, since
     that of before may be collected. Returns how many went."""
+    if not dead:
+        return 0
     newest = TagInterval.select(TagInterval.tag, peewee.fn.MAX(TagInterval.start_ms))
     newest = newest.where(TagInterval.tag.in_(dead)).group_by(TagInterval.tag)
     left: dict[int, int] = dict(tx.rows(newest))

@@ -29,6 +29,7 @@ from .pins import Pins
 from .policies import Policies, prune
 from .pruning import Pruning
 from .purging import Purging
+from .recycle_bin import RecycleBin
 from .referrers import Referrers
 from .repositories import Repositories
 from .storage import Storage
@@ -76,6 +77,7 @@ class Content:
     lifecycles: Lifecycles
     garbage: Garbage
     gc_plans: GcPlans
+    recycle_bin: RecycleBin
 
 
 def build(ground: ContentGround) -> Content:
@@ -108,6 +110,19 @@ def build(ground: ContentGround) -> Content:
             window_s=s.DEFAULT_TAG_EXPIRATION,
             hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
         ),
+        recycle_bin=_recycle_bin(ground),
+    )
+
+
+def _recycle_bin(ground: ContentGround) -> RecycleBin:
+    s = ground.settings
+    return RecycleBin(
+        ground.db,
+        ground.access,
+        ground.activity,
+        ground.check,
+        window_s=s.DEFAULT_TAG_EXPIRATION,
+        extended=s.FEATURE_EXTENDED_REPOSITORY_NAMES,
     )
 
 
@@ -179,4 +194,4 @@ def _garbage(ground: ContentGround, heads: Heads, purging: Purging) -> Garbage:
         "ACCOUNT_RECOVERY_MODE is on": s.ACCOUNT_RECOVERY_MODE,
     }
     why = next((text for text, is_so in halted.items() if is_so), None)
-    return Garbage(collection if s.FEATURE_GARBAGE_COLLECTION else None, purging, why)
+    return Garbage(collection, purging, enabled=s.FEATURE_GARBAGE_COLLECTION, halted=why)

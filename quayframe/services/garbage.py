@@ -10,12 +10,15 @@ from .purging import Purging
 
 
 class Garbage:
-    """:param collection: None with FEATURE_GARBAGE_COLLECTION off.
+    """:param enabled: FEATURE_GARBAGE_COLLECTION; off, only deleted repositories and namespaces go.
     :param halted: why nothing is taken away at present; None = it is."""
 
-    def __init__(self, collection: Collection | None, purging: Purging, halted: str | None) -> None:
+    def __init__(
+        self, collection: Collection, purging: Purging, *, enabled: bool = True, halted: str | None = None
+    ) -> None:
         self._collection = collection
         self._purging = purging
+        self._enabled = enabled
         self.halted = halted
 
     def round(self, go: Go = lambda: True) -> Counts:
@@ -25,5 +28,7 @@ class Garbage:
         Raises Unavailable while collection is halted."""
         if self.halted is not None:
             raise Unavailable(f"nothing is collected: {self.halted}")
-        total = self._collection.round(go) if self._collection is not None else Counts()
+        # Signatures end with what they sign, whether or not anything is collected.
+        self._collection.follow(go)
+        total = self._collection.round(go) if self._enabled else Counts()
         return total + self._purging.round(go)

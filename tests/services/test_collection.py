@@ -254,7 +254,11 @@ def test_a_restored_tag_keeps_what_it_had(world: World) -> None:
     assert repo.get("manifests/v1").headers["Docker-Content-Digest"] == digest
 
 
-def test_signatures_end_with_the_last_tag_that_expires(world: World) -> None:
+@pytest.mark.parametrize("collecting", [True, False])
+def test_signatures_end_with_the_last_tag_that_expires(
+    make_protocol: Callable[..., Protocol], collecting: bool
+) -> None:
+    world = World(make_protocol(FEATURE_GARBAGE_COLLECTION=collecting))
     repo = world.protocol.repo()
     digest, _ = repo.image("v1")
     repo.image(digest.replace(":", "-") + ".sig")
