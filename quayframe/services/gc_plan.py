@@ -31,6 +31,8 @@ from .collecting import window_ms
 from .lifecycle import Reason, decide
 from .purging import Purging
 
+NAMESPACE = peewee.fn.COALESCE(Account.deleted_name, Account.name)
+"""What it is called, or was before its name was given free."""
 _PAGE = 500
 _NAMED = 10
 """Links that are named as keeping one blob."""
@@ -109,7 +111,7 @@ class GcPlans:
     def _places(self, name: RepositoryName | None) -> dict[int, _Place]:
         query = (
             Repository.select(
-                Repository.id, Account.name, Repository.name, Repository.deleted_name,
+                Repository.id, NAMESPACE, Repository.name, Repository.deleted_name,
                 window_ms(self._window_s),
             )
             .join(Account, on=(Account.id == Repository.namespace))
@@ -132,7 +134,7 @@ class GcPlans:
         purged = self._purging.going()
         query = (
             Repository.select(
-                Repository.id, Account.name, Repository.deleted_name, Repository.deleted_ms,
+                Repository.id, NAMESPACE, Repository.deleted_name, Repository.deleted_ms,
                 window_ms(self._window_s),
             )
             .join(Account, on=(Account.id == Repository.namespace))
@@ -143,7 +145,7 @@ class GcPlans:
             reasons = () if ident in purged else (Reason("bin", deleted + int(window)),)
             plan.repositories.add(Item(f"{namespace}/{name}", reasons=reasons))
         organizations = set(self._purging.due_organizations())
-        columns = (Account.id, Account.name, Account.deleted_ms, window_ms(self._window_s))
+        columns = (Account.id, NAMESPACE, Account.deleted_ms, window_ms(self._window_s))
         deleted_ones = Account.deleted_ms.is_null(False) & (Account.kind == "organization")
         for ident, name, deleted, window in self._db.rows(Account.select(*columns).where(deleted_ones)):
             reasons = () if ident in organizations else (Reason("bin", deleted + int(window)),)

@@ -332,6 +332,20 @@ def test_a_clock_that_is_put_back_loses_nothing(world: World) -> None:
     assert world.consistent()
 
 
+def test_signatures_follow_also_after_the_clock_was_put_back(world: World) -> None:
+    repo = world.protocol.repo()
+    digest, _ = repo.image("v1")
+    repo.image(digest.replace(":", "-") + ".sig")
+    world.collect()
+    # The last pass was, as it seems now, in two days.
+    ahead = t.EventCursor.update(seq=t.EventCursor.seq + 2 * DAY).where(t.EventCursor.name == "gc:ends")
+    world.db.write(lambda tx: tx.run(ahead))
+    expired = t.Tag.update(end_ms=t.Tag.start_ms, end_reason="expiration").where(t.Tag.name == "v1")
+    world.db.write(lambda tx: tx.run(expired))
+    world.collect()
+    assert repo.tags() == []
+
+
 @pytest.mark.parametrize(
     "config",
     [{"DISABLE_PUSHES": True}, {"REGISTRY_STATE": "readonly"}, {"ACCOUNT_RECOVERY_MODE": True}],
