@@ -211,13 +211,16 @@ class Manifests:
         subject = parsed.subject.digest if parsed.subject else None
         where = (Row.repository == repository_id) & (Row.digest == digest)
         old = tx.lock(Row.select(Row.id, Row.deleted_ms).where(where))
-        if old:
-            if old[0][1] is not None:
-                tx.run(Row.update(deleted_ms=None, media_type=parsed.media_type).where(Row.id == old[0][0]))
-            return int(old[0][0]), False
         seen = subject is not None and tx.one(
             Row.select(Row.id).where((Row.repository == repository_id) & (Row.digest == subject))
         )
+        if old:
+            if old[0][1] is not None:
+                tx.run(Row.update(deleted_ms=None, media_type=parsed.media_type).where(Row.id == old[0][0]))
+            if subject is not None and not seen:
+                # Pushed anew after its subject has gone: whether the collector has been here is no matter.
+                tx.run(Row.update(subject_seen=0).where(Row.id == old[0][0]))
+            return int(old[0][0]), False
         values: dict[str, Any] = {
             "media_type": parsed.media_type,
             "body": body,

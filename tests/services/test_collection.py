@@ -141,6 +141,21 @@ def test_a_referrer_does_not_keep_its_subject(world: World) -> None:
     assert repo.get(f"manifests/{referrer}").status_code == 200
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_referrer_pushed_again_after_its_subject_went_begins_anew(world: World, again: bool) -> None:
+    repo = world.protocol.repo()
+    _, subject = repo.image("v1")
+    digest, body = repo.referrer(subject)
+    repo.put("signature", body)
+    repo.delete("manifests/v1")
+    assert world.later(WINDOW + HOUR).manifests == 1
+    if again:
+        assert repo.put(digest, body).status_code == 201
+    repo.delete("manifests/signature")
+    assert world.later(WINDOW + HOUR).manifests == (0 if again else 1)
+    assert repo.get(f"manifests/{digest}").status_code == (200 if again else 404)
+
+
 def test_a_referrer_whose_subject_never_was_here_stays_until_it_is_deleted(world: World) -> None:
     repo = world.protocol.repo()
     digest, _ = repo.referrer(sha256(b"elsewhere"))
