@@ -219,14 +219,15 @@ class _Asking:
     def _refers(self, manifest_id: int, depth: int) -> list[Reason]:
         columns = (Manifest.subject, Manifest.subject_seen, Manifest.deleted_ms)
         row = self._db.one(Manifest.select(*columns).where(Manifest.id == manifest_id))
-        if row is None or row[0] is None:
+        if row is None or row[0] is None or row[2] is not None:
+            # Deleted by its digest: only a new push brings it back.
             return []
-        digest, seen, deleted = row
+        digest, seen, _ = row
         there = (Manifest.repository == self._place.id) & (Manifest.digest == digest)
         subject = self._db.value(Manifest.select(Manifest.id).where(there))
         if subject is not None:
             return [self._above("referrer", subject, digest, depth)]
-        return [] if seen or deleted is not None else [Reason("alone", None, digest)]
+        return [] if seen else [Reason("alone", None, digest)]
 
     def _above(self, rule: str, manifest_id: int, digest: str, depth: int) -> Reason:
         """A manifest above keeps this one for as long as it is there itself."""

@@ -215,7 +215,7 @@ def test_an_error_of_the_registry_names_the_request(
     def broken(*args: object) -> None:
         raise RuntimeError("secret cause")
 
-    monkeypatch.setattr(protocol.registry.manifests, "pull_tag", broken)
+    monkeypatch.setattr(protocol.registry.pulls, "by_tag", broken)
     answer = image[0].get("manifests/v1")
 
     assert (answer.status_code, code(answer)) == (500, "UNKNOWN")
