@@ -60,18 +60,19 @@ class TagHistory:
 
     def page(self, repository_id: int, wanted: Wanted, page: int, limit: int) -> tuple[list[Period], bool]:
         """The `page`th `limit` periods (from 1), the latest first, then by name; whether more follow."""
-        table: Any = Tag if wanted.active else TagInterval
-        where = table.repository == repository_id
-        if wanted.active:
-            where &= live(now_ms())
+        offset = (page - 1) * limit
+        if offset > _FARTHEST:
+            return [], False
         if wanted.name is not None:
-            # By the tag: its few rows, however many others there are.
-            mine = (Tag.repository == repository_id) & (Tag.name == wanted.name)
-            column = table.id if wanted.active else table.tag
-            where &= column.in_(Tag.select(Tag.id).where(mine))
-        if wanted.part is not None:
-            where &= self._contains(table.name, wanted.part)
-        ids, more = self._ids(table, where, min((page - 1) * limit, _FARTHEST), limit)
+            ids, more = self._ids_of(repository_id, wanted, offset, limit)
+        else:
+            table: Any = Tag if wanted.active else TagInterval
+            where = table.repository == repository_id
+            if wanted.active:
+                where &= live(now_ms())
+            if wanted.part is not None:
+                where &= self._contains(table.name, wanted.part)
+            ids, more = self._ids(table, where, offset, limit)
         rows = self._rows(repository_id, ids, by_head=wanted.active)
         return [rows[ident] for ident in ids if ident in rows], more
 
@@ -80,29 +81,43 @@ class TagHistory:
         find = peewee.fn.STRPOS if self._db.dialect == POSTGRESQL else peewee.fn.INSTR
         return find(column, text) > 0
 
+    def _ids_of(self, repository_id: int, wanted: Wanted, offset: int, limit: int) -> tuple[list[int], bool]:
+        """Of one tag, whose few rows are found by it, however many others there are."""
+        if wanted.part is not None and wanted.part not in (wanted.name or ""):
+            return [], False
+        head = (Tag.repository == repository_id) & (Tag.name == wanted.name)
+        if wanted.active:
+            head &= live(now_ms())
+        ident = self._db.value(Tag.select(Tag.id).where(head))
+        if ident is None or (wanted.active and offset):
+            return [], False
+        if wanted.active:
+            return [ident], False
+        query = TagInterval.select(TagInterval.id).where(TagInterval.tag == ident)
+        rows = self._db.rows(query.order_by(TagInterval.start_ms.desc()).limit(limit + 1).offset(offset))
+        return [row[0] for row in rows[:limit]], len(rows) > limit
+
     def _ids(self, table: Any, where: Any, offset: int, limit: int) -> tuple[list[int], bool]:
-        """The index is read in its own order, with the names of one moment backwards; the moments at which
-        the page begins and ends, which may be in two pages, are read once more, forwards."""
+        """The index is read in its own order, with the names of one moment backwards. Of the moments at
+        which the page begins and ends, which may go on in other pages, the names are read once more."""
         query = table.select(table.id, table.start_ms, table.name).where(where)
         down = query.order_by(table.start_ms.desc(), table.name.desc())
         rows = self._db.rows(down.limit(limit + 1).offset(offset))
-        more = len(rows) > limit
-        moments = [(start, list(group)) for start, group in groupby(rows[:limit], key=lambda row: row[1])]
-        if not moments:
-            return [], more
-        edges = {moments[0][0], moments[-1][0]}
-        whole: dict[int, list[tuple[Any, ...]]] = {start: [] for start in edges}
-        for row in self._db.rows(query.where(table.start_ms.in_(edges)).order_by(table.name)):
-            whole[row[1]].append(row)
+        moments = [list(group) for _, group in groupby(rows[:limit], key=lambda row: row[1])]
         found: list[int] = []
-        for number, (start, group) in enumerate(moments):
-            forwards = whole.get(start) or group[::-1]
-            skipped = 0
-            if number == 0 and len(forwards) > len(group):
-                first = group[0][2] or ""
-                skipped = sum((row[2] or "") > first for row in forwards)
-            found.extend(row[0] for row in forwards[skipped : skipped + len(group)])
-        return found, more
+        for number, group in enumerate(moments):
+            if 0 < number < len(moments) - 1:
+                found += [row[0] for row in reversed(group)]
+                continue
+            moment = where & (table.start_ms == group[0][1])
+            # So many names of this moment are in the pages before.
+            skipped = 0 if number else self._count(table, moment & (table.name > group[0][2]))
+            names = table.select(table.id, table.name).where(moment).order_by(table.name)
+            found += [row[0] for row in self._db.rows(names.limit(len(group)).offset(skipped))]
+        return found, len(rows) > limit
+
+    def _count(self, table: Any, where: Any) -> int:
+        return int(self._db.value(table.select(peewee.fn.COUNT(table.id)).where(where)))
 
     def _rows(self, repository_id: int, ids: Collection[int], *, by_head: bool) -> dict[int, Period]:
         """What is shown, by the id of the head or of the interval."""
