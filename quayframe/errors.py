@@ -197,6 +197,15 @@ class AlreadyExists(RegistryError):
     message = "this name is taken"
 
 
+class NameTaken(RegistryError):
+    """409: what comes back finds its name in use."""
+
+    code = "CONFLICT"
+    status = 409
+    shape = "message"
+    message = "this name is taken"
+
+
 class TagInvalid(RegistryError):
     code = "TAG_INVALID"
     status = 400

@@ -75,6 +75,7 @@ class World(ApiWorld):
             self._add_user(name)
         self._add_organization("acme", "orgadmin")
         self._add_organization("rival", "rival-boss")
+        self._add_deleted_organization("fallen", "orgadmin")
         for name in (*USERS, *FILLERS):
             self._add_belongings(name)
         self._add_registry_wide()
@@ -152,9 +153,34 @@ class World(ApiWorld):
             "app prune": self._policy(org, "prune", app),
             "app pin": self._policy(org, "immutable", app),
         }
+        found["deleted repository"] = self._deleted_repository(org)
         found["email_invite"] = f"someone-of-{org}@mail.test"
         found["email_code"] = self._invite(guests, boss, email=found["email_invite"])
         self.of[org] = found
+
+    def _deleted_repository(self, org: str) -> str:
+        """The uuid of a repository in the recycle bin, on which who has a role on `app` has the same."""
+        gone = self._repository(org, f"{org}-gone", "private")
+        values = {"deleted_name": "gone", "deleted_state": "NORMAL", "deleted_ms": now_ms()}
+        values |= {"name": str(uuid.uuid4()).upper(), "state": "MARKED_FOR_DELETION"}
+        db = self.registry.db
+        db.write(lambda tx: tx.run(Repository.update(**values).where(Repository.id == gone)))
+        if org == "acme":
+            for role, name in (("read", "reader"), ("write", "writer"), ("admin", "admin")):
+                self._insert(Permission, repository=gone, account=self.account[name], role=role)
+        return str(db.value(Repository.select(Repository.uuid).where(Repository.id == gone)))
+
+    def _add_deleted_organization(self, org: str, boss: str) -> None:
+        """An organization in the recycle bin, with a team of admins and a robot."""
+        self.account[org] = self._account(org, "organization", email=f"{org}@mail.test")
+        self._team(org, "owners", "admin", [boss])
+        self._robot(org, "bot")
+        gone = Account.id.in_([self.account[org], self.account[f"{org}+bot"]])
+        db = self.registry.db
+        db.write(lambda tx: tx.run(Account.update(deleted_ms=now_ms()).where(gone)))
+        ident = str(db.value(Account.select(Account.uuid).where(Account.id == self.account[org])))
+        self.facts["deleted organization"] = ident
+        self.of[org] = {"uuid": ident}
 
     def _policy(self, owner: str, kind: str, repository: int | None = None) -> str:
         """The uuid of a policy that covers no tag here."""

@@ -18,6 +18,18 @@ class OrgDelete(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrgUndelete(Event):
+    """An organization came back from the recycle bin; `deleted_name` is what it was called before."""
+
+    deleted_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrgReleaseName(Event):
+    """The name of an organization in the recycle bin was given free."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrgChangeEmail(Event):
     email: str
     old_email: str | None = None

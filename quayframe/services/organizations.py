@@ -30,6 +30,7 @@ from .membership import (
     teams_of,
 )
 from .principal import Principal
+from .repositories import DELETED
 
 TAKEN = "A user or organization with this name already exists"
 CHANGEABLE = ("email", "contact_email", "invoice_email", "invoice_email_address", "tag_expiration_s")
@@ -145,7 +146,8 @@ class Organizations:
         return principal.account_id
 
     def delete(self, principal: Principal, name: str, *, as_superuser: bool = False) -> None:
-        """Ends an organization: its name stays taken, nobody finds it or what is in it any more.
+        """Puts an organization into the recycle bin with all that is in it: its name stays taken, nobody
+        finds it or what is in it any more.
 
         :param as_superuser: a superuser may, whether an admin of it or not.
         Raises NotSignedIn, InsufficientScope; NotFound for a superuser."""
@@ -165,7 +167,7 @@ class Organizations:
                 raise NotFound("Not Found")
             if not superuser:
                 administered(self._access, principal, name)
-            now = now_ms()
+            now = _moment(tx, found.id)
             end_tokens(
                 tx, TeamMember.select(TeamMember.account).where(TeamMember.team.in_(teams_of(found.id)))
             )
@@ -305,11 +307,20 @@ def end_applications(tx: Tx, organization_id: int) -> None:
     tx.run(OauthApplication.delete().where(OauthApplication.organization == organization_id))
 
 
+def _moment(tx: Tx, namespace_id: int) -> int:
+    """When (ms) the namespace goes: a moment in which none of its repositories has gone before it, whatever
+    the clock says."""
+    latest = tx.value(
+        Repository.select(peewee.fn.MAX(Repository.deleted_ms)).where(Repository.namespace == namespace_id)
+    )
+    return now_ms() if latest is None else max(now_ms(), int(latest) + 1)
+
+
 def end_content(tx: Tx, namespace_id: int, now: int) -> None:
     """Marks the repositories as deleted at `now` (ms), as the deletion of one does; the collector does the
     rest. Those of a namespace that goes are known by having gone in the same moment."""
     live = (Repository.namespace == namespace_id) & Repository.deleted_ms.is_null()
     # In two steps: MariaDB assigns one column after the other.
-    tx.run(Repository.update(deleted_name=Repository.name).where(live))
-    gone = {"name": Repository.uuid, "deleted_ms": now, "state": "MARKED_FOR_DELETION"}
+    tx.run(Repository.update(deleted_name=Repository.name, deleted_state=Repository.state).where(live))
+    gone = {"name": peewee.fn.UPPER(Repository.uuid), "deleted_ms": now, "state": DELETED}
     tx.run(Repository.update(**gone).where(live))

@@ -30,6 +30,8 @@ from .gate import Allowed
 from .principal import Principal
 
 Check = Callable[[events.Event], None]
+DELETED = "MARKED_FOR_DELETION"
+"""The state of a repository in the recycle bin. Its name is then one that no other can have: in capitals."""
 LONGEST_DESCRIPTION = 25_000
 """Characters: a page of a list has a hundred of them."""
 
@@ -194,15 +196,29 @@ class Repositories:
         self._change(principal, row, event, {"trust_enabled": int(trust)})
 
     def delete(self, principal: Principal, name: RepositoryName) -> None:
-        """Marks a repository as deleted: its name is free at once, the collector does the rest."""
+        """Puts a repository into the recycle bin with all that it has: its name is free at once."""
         row = self._found(principal, name, "admin")
-        values = {
-            "name": str(uuids.uuid4()),
-            "deleted_name": row.name,
-            "deleted_ms": now_ms(),
-            "state": "MARKED_FOR_DELETION",
-        }
-        self._change(principal, row, events.DeleteRepo(**principal.at(name)), values)
+        event = events.DeleteRepo(**principal.at(name))
+        self._check(event)
+
+        def work(tx: Tx) -> None:
+            # In turn with the deletion of the namespace: who went alone does not come back with it.
+            tx.share(Account.select(Account.id).where(Account.id == row.namespace_id))
+            live = (Repository.id == row.id) & Repository.deleted_ms.is_null()
+            found = tx.lock(Repository.select(Repository.name, Repository.state).where(live))
+            if not found:
+                raise NameUnknown()
+            gone = {
+                "name": str(uuids.uuid4()).upper(),
+                "deleted_name": found[0][0],
+                "deleted_state": found[0][1],
+                "deleted_ms": now_ms(),
+                "state": DELETED,
+            }
+            tx.run(Repository.update(**gone).where(live))
+            self._record(tx, principal, row.namespace_id, row.id, event)
+
+        self._db.write(work)
 
     def _found(self, principal: Principal, name: RepositoryName, *roles: str) -> RepositoryRow:
         """The repository, on which the principal has one of these roles. Raises NameUnknown, Denied."""

@@ -244,7 +244,7 @@ def test_a_deleted_organization_leaves_its_name_and_nothing_that_opens_it(world:
             tables.Repository.state,
         )
     )
-    assert repository == (repository[1], repository[1], "app", "MARKED_FOR_DELETION")
+    assert repository == (repository[1].upper(), repository[1], "app", "MARKED_FOR_DELETION")
     assert [e["performer"] for e in world.events("org_delete")] == ["boss"]
 
 

@@ -84,6 +84,7 @@ FRESH = {
     "listAllOrganizations",
     "listAllUsers",
     "queueRegistrySizeCalculation",
+    "releaseOrganizationName",
     "revokeAppToken",
     "scShutdownContainer",
     "sendInstallUserRecoveryEmail",

@@ -160,6 +160,10 @@ SWAPS = [
             Swap(who, "GET", f"{path}/credentials/docker-config"),
         )
     ),
+    # what others have in the recycle bin
+    Swap("orgadmin", "POST", "recyclebin/repositories/{rival deleted repository}/undelete"),
+    Swap("rival-boss", "POST", "recyclebin/organizations/{fallen uuid}/undelete"),
+    Swap("rival-boss", "POST", "recyclebin/organizations/{fallen uuid}/release"),
     # another user's tokens, grants and offers; and one's own under the wrong noun
     *_everyone("other", "user/apptoken/{victim apptoken}", "GET", "DELETE"),
     *_everyone("other", "user/apptoken/{other grant}", "GET", "DELETE"),
