@@ -90,6 +90,7 @@ class Registry:
 
     def close(self) -> None:
         self.keys.close()
+        self.content.pull_counts.close()
         self.db.close()
 
 
@@ -247,7 +248,7 @@ def _wire(
         blobs=blobs,
         uploads=uploads,
         manifests=content.manifests,
-        pulls=Pulls(db, gate),
+        pulls=content.pulls,
         tags=content.tags,
         referrers=content.referrers,
         storage=storage,

@@ -21,6 +21,7 @@ def create() -> Any:
     built.start()
     built.keys.extend()
     built.keys.keep_extended()
+    built.content.pull_counts.keep_flushed()
     return create_app(built, threads=options.web_threads)
 
 

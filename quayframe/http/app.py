@@ -24,7 +24,16 @@ _API_SHAPES = ("/api/", "/oauth/")
 """Where errors have the API's shapes."""
 
 
-def create_app(registry: Registry, *, threads: int = 256, log_requests: bool = True) -> falcon.App[Any, Any]:
+class Application(falcon.App[Any, Any]):
+    """The WSGI callable of one registry. A server that ends calls `close`, after its last request."""
+
+    registry: Registry
+
+    def close(self) -> None:
+        self.registry.close()
+
+
+def create_app(registry: Registry, *, threads: int = 256, log_requests: bool = True) -> Application:
     """The callable that a WSGI server runs.
 
     :param threads: of each process of the server: long requests may take all but a few of them.
@@ -36,7 +45,8 @@ def create_app(registry: Registry, *, threads: int = 256, log_requests: bool = T
     request_log = RequestLog() if log_requests else _silent
     admission = Admission(long_requests(threads))
     frame = Frame(registry, callers, router, api, admission, metrics.observe, request_log)
-    app: falcon.App[Any, Any] = falcon.App(router=router, middleware=[frame], response_type=Response)
+    app = Application(router=router, middleware=[frame], response_type=Response)
+    app.registry = registry
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_form_urlencoded = False
     app.resp_options.default_media_type = render.JSON

@@ -35,7 +35,7 @@ from quayframe.errors import StartError
 from quayframe.http.body import ABORT
 from quayframe.server.cutting import cut
 from quayframe.server.interrupts import forget_interrupts, on_interrupt
-from quayframe.server.loading import load
+from quayframe.server.loading import end, load
 from quayframe.server.process import forget_metrics, tied_to
 from quayframe.serving import METRICS, START_FAILED, ServeOptions
 
@@ -128,11 +128,19 @@ class Server(mp.MPServer):
 def _work(parent: int, *arguments: Any) -> None:
     """A worker process, from its fork on."""
     tied_to(parent)()
+    served: list[Application] = []
+
+    def handler(application: Application, *options: Any) -> Callable[..., int]:
+        served.append(application)
+        return _handler(application, *options)
+
     # Granian's wrapper keeps the handle of the request to itself; ours hands the application a way to answer
     # from another thread.
-    vars(mp)["_wsgi_call_wrap"] = _handler
+    vars(mp)["_wsgi_call_wrap"] = handler
     vars(_signals)["set_sync_signals"] = _worker_signal
     mp.MPServer._spawn_wsgi_worker(*arguments)
+    for application in served:
+        end(application)
 
 
 def _worker_signal() -> WorkerSignal:

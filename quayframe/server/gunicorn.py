@@ -23,7 +23,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from quayframe.errors import StartError
-from quayframe.server.loading import load
+from quayframe.server.loading import end, load
 from quayframe.server.process import forget_metrics, tied_to
 from quayframe.serving import METRICS, ServeOptions, format_bind
 
@@ -108,6 +108,10 @@ def settings(options: ServeOptions) -> dict[str, Any]:
     def after_fork(_arbiter: Any, _worker: Any) -> None:
         tied_to(parent)()
 
+    def at_end(_arbiter: Any, worker: Any) -> None:
+        # None where the application could not be made
+        end(getattr(worker, "wsgi", None))
+
     def after_exit(_arbiter: Any, worker: Any) -> None:
         forget_metrics(os.environ.get(METRICS), worker.pid)
 
@@ -132,6 +136,7 @@ def settings(options: ServeOptions) -> dict[str, Any]:
         "keyfile": None if options.key is None else str(options.key),
         "ssl_context": _tls,
         "post_fork": after_fork,
+        "worker_exit": at_end,
         "child_exit": after_exit,
     }
 

@@ -1,4 +1,4 @@
-"""Make the WSGI callable inside a web worker; one line and an exit status where that fails."""
+"""Make the WSGI callable inside a web worker, one line and an exit status where that fails; and end it."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def load(target: str) -> Any:
     except Exception:
         traceback.print_exc()
     raise SystemExit(START_FAILED)
+
+
+def end(application: Any) -> None:
+    """Has the callable end what it began, after its last request. One that has no `close` began nothing."""
+    close = getattr(application, "close", None)
+    if close is not None:
+        close()

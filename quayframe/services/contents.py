@@ -13,6 +13,7 @@ from .access import Access
 from .accounts import Accounts
 from .activity import Activity
 from .artifact_types import ArtifactTypes
+from .as_of import AsOf
 from .blobs import Blobs
 from .collection import Collection
 from .garbage import Garbage
@@ -28,6 +29,8 @@ from .manifests import Manifests, Rules
 from .pins import Pins
 from .policies import Policies, prune
 from .pruning import Pruning
+from .pull_counts import PullCounts
+from .pulls import Pulls
 from .purging import Purging
 from .recycle_bin import RecycleBin
 from .referrers import Referrers
@@ -78,6 +81,9 @@ class Content:
     garbage: Garbage
     gc_plans: GcPlans
     recycle_bin: RecycleBin
+    pulls: Pulls
+    as_of: AsOf
+    pull_counts: PullCounts
 
 
 def build(ground: ContentGround) -> Content:
@@ -89,6 +95,7 @@ def build(ground: ContentGround) -> Content:
     referrers = Referrers(ground.db)
     pruning = _pruning(ground, heads, pins)
     purging = _purging(ground)
+    pulls = Pulls(ground.db, ground.gate)
     return Content(
         pins=pins,
         heads=heads,
@@ -111,6 +118,22 @@ def build(ground: ContentGround) -> Content:
             hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
         ),
         recycle_bin=_recycle_bin(ground),
+        pulls=pulls,
+        as_of=_as_of(ground, pulls),
+        pull_counts=PullCounts(
+            ground.db, enabled=s.FEATURE_IMAGE_PULL_STATS and s.REGISTRY_STATE != "readonly"
+        ),
+    )
+
+
+def _as_of(ground: ContentGround, pulls: Pulls) -> AsOf:
+    s = ground.settings
+    return AsOf(
+        ground.db,
+        ground.gate,
+        pulls,
+        window_s=s.DEFAULT_TAG_EXPIRATION,
+        readonly=s.REGISTRY_STATE == "readonly",
     )
 
 

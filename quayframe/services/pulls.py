@@ -13,12 +13,12 @@ from quayframe.oci.digest import Digest
 from quayframe.oci.names import RepositoryName
 
 from .clock import now_ms
-from .gate import WIDTH, Allowed, Gate, Question
+from .gate import WIDTH, Gate, Question
 from .tokens import BearerToken
 from .visibility import visible
 
 _BY_TAG = Question(
-    ", m.digest, m.media_type, m.body, m.deleted_ms, t.end_ms, m.id",
+    ", m.digest, m.media_type, m.body, m.deleted_ms, t.end_ms, m.id, t.id",
     " LEFT JOIN tag t ON t.repository_id = r.id AND t.name = ? LEFT JOIN manifest m ON m.id = t.manifest_id",
 )
 # `alive` is settled in the same query for what most pulls ask for: a tagged manifest, a child of a
@@ -37,11 +37,13 @@ _BY_DIGEST = Question(
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A manifest's bytes exactly as they were pushed."""
+    """A manifest's bytes exactly as they were pushed. `tag_id`: the tag that named it in the request."""
 
     digest: str
     media_type: str
     body: bytes
+    manifest_id: int
+    tag_id: int | None = None
 
 
 class Pulls:
@@ -56,31 +58,31 @@ class Pulls:
         row = self._db.sql_one(sql, (*params, tag))
         assert row is not None
         allowed = self._gate.decide(row, token, name, "pull")
-        digest, media_type, body, deleted, end, _ = row[WIDTH:]
+        digest, media_type, body, deleted, end, manifest_id, tag_id = row[WIDTH:]
         if digest is None:
             raise ManifestUnknown()
         if end is not None and end <= now_ms():
             raise TagExpired(f"Tag {tag} was deleted or has expired. To pull, revive via time machine")
         if deleted is not None:
             raise ManifestUnknown()
-        if media_type in media.INDEX_TYPES and accept and not media.accepts(accept, media_type):
-            child = self._amd64(allowed, bytes(body), media_type, accept)
-            if child is not None:
-                return child
-        return Pulled(digest, media_type, bytes(body))
+        pulled = Pulled(digest, media_type, bytes(body), manifest_id, tag_id)
+        if media_type in media.INDEX_TYPES:
+            return self.fitting(allowed.repository_id, pulled, accept)
+        return pulled
 
-    def _amd64(self, allowed: Allowed, body: bytes, media_type: str, accept: str) -> Pulled | None:
-        child = oci.linux_amd64_child(oci.parse(body, media_type))
+    def fitting(self, repository_id: int | None, found: Pulled, accept: str | None) -> Pulled:
+        """`found` itself; of an index, for a client that accepts none, the image for linux/amd64 in it."""
+        if found.media_type not in media.INDEX_TYPES or not accept or media.accepts(accept, found.media_type):
+            return found
+        child = oci.linux_amd64_child(oci.parse(found.body, found.media_type))
         if child is None or not media.accepts(accept, child.media_type):
-            return None
+            return found
         row = self._db.one(
-            Row.select(Row.digest, Row.media_type, Row.body).where(
-                (Row.repository == allowed.repository_id)
-                & (Row.digest == child.digest)
-                & Row.deleted_ms.is_null()
+            Row.select(Row.digest, Row.media_type, Row.body, Row.id).where(
+                (Row.repository == repository_id) & (Row.digest == child.digest) & Row.deleted_ms.is_null()
             )
         )
-        return Pulled(row[0], row[1], bytes(row[2])) if row else None
+        return Pulled(row[0], row[1], bytes(row[2]), row[3], found.tag_id) if row else found
 
     def by_digest(self, token: BearerToken | None, name: RepositoryName, digest: Digest) -> Pulled:
         """A manifest by its digest, while it can be seen (visibility.py)."""
@@ -96,4 +98,4 @@ class Pulls:
             assert allowed.repository_id is not None
             if not visible(self._db.rows, allowed.repository_id, {manifest_id}, now):
                 raise ManifestUnknown()
-        return Pulled(found, media_type, bytes(body))
+        return Pulled(found, media_type, bytes(body), manifest_id)

@@ -43,6 +43,11 @@ class App:
         self.data = options.data
         self.admission = Admission(long_requests(options.web_threads))
         self.window = float(os.environ.get("TEST_WINDOW", "30"))
+        self.ended: list[str] = []
+
+    def close(self) -> None:
+        """What had been answered before the end."""
+        (self.data / "ended").write_text(" ".join(self.ended))
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         if not self.admission.enter(environ):
@@ -65,6 +70,7 @@ class App:
             return self._ok(start, os.environ["PROMETHEUS_MULTIPROC_DIR"])
         if path == "/slow":
             time.sleep(2)
+            self.ended.append(path)
             return self._ok(start, "slow but whole")
         if path == "/stream":
             start("200 OK", [("Content-Type", "application/octet-stream")])

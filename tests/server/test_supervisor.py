@@ -95,6 +95,18 @@ def test_a_stop_lets_an_answer_and_an_upload_in_flight_end(launch: Launch, serve
     assert running.process.wait(10) == 0
 
 
+def test_the_application_is_ended_after_its_last_answer(launch: Launch, server: str) -> None:
+    running = launch(server=server)
+    thread, slow = _in_thread(lambda: running.get("/slow"))
+    assert _busy(running, "/")
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(15) == 0
+    thread.join(10)
+
+    assert slow == ["slow but whole"]
+    assert (running.data / "ended").read_text() == "/slow"
+
+
 def _accepts(running: Running) -> bool:
     try:
         running.connect(1).close()

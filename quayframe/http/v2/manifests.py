@@ -6,7 +6,7 @@ import re
 
 import falcon
 
-from quayframe.errors import InvalidRequest, ManifestTooLarge, ManifestUnknown
+from quayframe.errors import InvalidRequest, ManifestTooLarge, ManifestUnknown, TagExpired
 from quayframe.events import PullRepo
 from quayframe.oci import names
 from quayframe.oci.digest import Digest
@@ -14,6 +14,7 @@ from quayframe.oci.manifest import MAXIMUM_SIZE
 from quayframe.oci.names import RepositoryName
 from quayframe.plugin.access import SELF_DECIDED, Repo
 from quayframe.registry import Registry
+from quayframe.services import as_of
 from quayframe.services.pulls import Pulled
 from quayframe.services.tags import Condition
 
@@ -36,6 +37,9 @@ class Manifest:
     def __init__(self, registry: Registry) -> None:
         self._manifests = registry.manifests
         self._pulls = registry.pulls
+        self._as_of = registry.content.as_of
+        counts = registry.content.pull_counts
+        self._count = counts.note if counts.enabled else None
         self._tags = registry.tags
         self._registry = registry
         self._checked = registry.plugins.wants_check(PullRepo)
@@ -54,21 +58,24 @@ class Manifest:
         if known is not None and not {pulled.digest, "*"}.isdisjoint(_etags(known)):
             resp.status = 304
             return
+        if self._count is not None and req.method == "GET":
+            self._count(pulled)
         resp.data = pulled.body
 
     def on_head(self, req: falcon.Request, resp: Response, name: RepositoryName, reference: str) -> None:
         self.on_get(req, resp, name, reference)
 
     def _pull(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:
-        token = req.context.token
+        tag = None
         if ":" in reference:
-            pulled = self._pulls.by_digest(token, name, Digest.parse(reference))
-            tag = None
+            if _moment(req) is not None:
+                raise InvalidRequest("as_of goes with a tag: a digest names the same manifest at all times")
+            pulled = self._pulls.by_digest(req.context.token, name, Digest.parse(reference))
         elif names.is_tag(reference):
-            pulled = self._pulls.by_tag(token, name, reference, req.env.get("HTTP_ACCEPT"))
+            pulled = self._by_tag(req, name, reference)
             tag = reference
         else:
-            self._registry.gate.pass_(token, name, "pull")
+            self._registry.gate.pass_(req.context.token, name, "pull")
             raise ManifestUnknown()
         if self._checked:
             event = PullRepo(
@@ -80,6 +87,21 @@ class Manifest:
             )
             self._registry.plugins.check(event, self._registry.host_for)
         return pulled
+
+    def _by_tag(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:
+        """A tag as it is, or as it was: asked by `?as_of=`, or as `<tag>.at.<moment>` where no live tag has
+        that very name."""
+        token, accept = req.context.token, req.env.get("HTTP_ACCEPT")
+        asked = _moment(req)
+        if asked is not None:
+            return self._as_of.pull(token, name, reference, as_of.moment(asked), accept)
+        try:
+            return self._pulls.by_tag(token, name, reference, accept)
+        except (ManifestUnknown, TagExpired):
+            then = self._as_of.by_reference(token, name, reference, accept)
+            if then is None:
+                raise
+            return then
 
     def on_put(
         self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
@@ -123,6 +145,10 @@ class Manifest:
             names.check_tag(reference)
             self._tags.delete(req.context.allowed, reference, condition)
         resp.status = 202
+
+
+def _moment(req: falcon.Request) -> str | None:
+    return req.get_param("as_of") if req.env["QUERY_STRING"] else None
 
 
 def _whole_body(req: falcon.Request) -> bytes:
