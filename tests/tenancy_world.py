@@ -51,6 +51,8 @@ CONFIG: dict[str, Any] = {
     "FEATURE_DIRECT_LOGIN": True,
     "FEATURE_AUTO_PRUNE": True,
     "FEATURE_IMMUTABLE_TAGS": True,
+    "FEATURE_IMAGE_PULL_STATS": True,
+    "PERMANENTLY_DELETE_TAGS": True,
 }
 USERS = ("reader", "writer", "admin", "other", "member", "creator", "orgadmin", "superuser", "readonly")
 FILLERS = ("victim", "newcomer", "deputy", "rival-boss")

@@ -44,6 +44,7 @@ EVERYTHING: dict[str, Any] = {
     "FEATURE_USER_METADATA": True,
     "FEATURE_AUTO_PRUNE": True,
     "FEATURE_IMMUTABLE_TAGS": True,
+    "PERMANENTLY_DELETE_TAGS": True,
 }
 
 
