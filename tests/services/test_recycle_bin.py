@@ -11,7 +11,8 @@ from collecting_world import HOUR, WINDOW
 from protocol import Protocol
 
 from quayframe import events
-from quayframe.data.tables import Permission, Repository
+from quayframe.data.tables import Account, Permission, Repository, Team
+from quayframe.data.tenancy import OauthApplication
 from quayframe.errors import (
     Denied,
     InsufficientScope,
@@ -24,6 +25,7 @@ from quayframe.errors import (
     RegistryError,
 )
 from quayframe.oci.names import RepositoryName
+from quayframe.services.cascade import referring
 from quayframe.services.principal import ANONYMOUS, SYSTEM
 
 Make = Callable[..., Protocol]
@@ -35,6 +37,19 @@ def world(make_protocol: Make) -> BinWorld:
 
 
 # -- as it was ----------------------------------------------------------------------------------------
+
+
+ELSEWHERE = {"confirmation", "login_link", "upload"}
+"""Tables of what organizations and their repositories do not have, or what is only under way."""
+
+
+def test_what_comes_back_is_compared_in_every_table_that_could_lose_something(world: BinWorld) -> None:
+    for name in ("r0", "r1"):
+        world.repo(name).blob()
+    columns = [*referring(Account), *referring(Repository), *referring(Team), *referring(OauthApplication)]
+    tables = {vars(column.model)["_meta"].table_name for column in columns}
+    rows = dump(world.db)
+    assert {table for table in tables if not rows[table]} - ELSEWHERE == set()
 
 
 def test_an_organization_comes_back_as_it_was(make_protocol: Make, database_uri: str) -> None:

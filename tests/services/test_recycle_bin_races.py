@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bin_world import CONFIG, BinWorld
+from bin_world import CONFIG, BinWorld, difference, dump
 from collecting_world import HOUR, WINDOW, pass_time
 from protocol import Protocol
 
 from quayframe.data.tables import Account, Repository, Tag
-from quayframe.errors import InvalidRequest, NameTaken, NotFound
+from quayframe.errors import Denied, InvalidRequest, NameTaken, NameUnknown, NotFound
 from quayframe.oci.names import RepositoryName
 from quayframe.services.principal import SYSTEM
 
@@ -108,6 +108,55 @@ def test_a_repository_is_brought_back_whole_or_taken_away_whole(
     for name in world.names():
         assert world.repo(name.removeprefix("acme/")).get("manifests/v1").status_code == 200
     assert len(world.db.rows(Repository.select(Repository.id))) == len(world.names())
+
+
+def test_an_organization_is_brought_back_whole_or_taken_away_whole(
+    make_protocol: Make, database_uri: str
+) -> None:
+    world = BinWorld(make_protocol(**CONFIG, DB_URI=database_uri), repositories=4)
+    garbage = world.registry.content.garbage
+    uuid = world.delete()
+    pass_time(world.db, WINDOW + HOUR)
+    back, *collected = at_once(
+        lambda: world.bin.undelete_organization(SYSTEM, uuid), garbage.round, garbage.round
+    )
+    assert not [found for found in collected if isinstance(found, Exception)]
+    garbage.round()
+    left = world.db.rows(Account.select(Account.name).where(Account.name.startswith("acme")))
+    if back == "acme":
+        assert sorted(left) == [("acme",), ("acme+bot",)]
+        assert world.names() == {f"acme/r{number}" for number in range(4)}
+        assert world.repo("r3").get("manifests/v1").status_code == 200
+    else:
+        assert isinstance(back, NotFound)
+        assert left == []
+        assert world.db.rows(Repository.select(Repository.id)) == []
+
+
+def test_a_repository_that_is_deleted_with_its_organization_goes_once(
+    make_protocol: Make, database_uri: str
+) -> None:
+    world = BinWorld(make_protocol(**CONFIG, DB_URI=database_uri), repositories=6)
+    before = dump(world.db)
+    repositories, organizations = world.registry.repositories, world.registry.tenancy.organizations
+
+    def one_by_one() -> int:
+        for number in range(6):
+            try:
+                repositories.delete(world.boss, RepositoryName("acme", f"r{number}"))
+            except (NameUnknown, Denied):
+                return number
+        return 6
+
+    alone, told = at_once(one_by_one, lambda: organizations.delete(world.boss, "acme"))
+    assert told is None
+    (entry,) = world.bin.organizations(SYSTEM)[0]
+    assert isinstance(alone, int)
+    assert entry.repositories == 6 - alone
+    world.bin.undelete_organization(SYSTEM, entry.uuid)
+    for one in world.bin.repositories(SYSTEM, "acme")[0]:
+        world.bin.undelete_repository(SYSTEM, one.uuid)
+    assert difference(before, dump(world.db)) == {}
 
 
 def test_of_several_who_want_the_name_one_gets_it(make_protocol: Make, database_uri: str) -> None:
