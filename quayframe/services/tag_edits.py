@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from quayframe import events
@@ -10,7 +10,6 @@ from quayframe.data.db import Database, Tx
 from quayframe.data.tables import (
     Account,
     Manifest,
-    ManifestChild,
     ManifestHold,
     Repository,
     Tag,
@@ -19,16 +18,17 @@ from quayframe.data.tables import (
 from quayframe.errors import InvalidRequest, ManifestUnknown, NotFound, Refused, TagImmutable
 from quayframe.oci import names
 
-from . import keeping
 from .access import Access, RepositoryRow
 from .activity import Activity
 from .clock import now_ms
 from .collecting import window_ms
 from .expirations import terms_of
 from .heads import Head, Heads, Terms
+from .keeping import batches
 from .pins import Pins
 from .principal import Principal
 from .repositories import Check
+from .reviving import below, is_held, revive
 from .tags import digest_of
 from .visibility import live
 from .writing import check_may_write
@@ -36,6 +36,8 @@ from .writing import check_may_write
 BAD_NAME = (
     'Invalid tag: must match [A-Za-z0-9_.-], NOT start with "." or "-", and can contain 1-128 characters'
 )
+_LAST_S = 253_402_300_799
+"""The last second of the year 9999."""
 
 
 class Unset:
@@ -101,6 +103,9 @@ class TagEdits:
             raise Refused(BAD_NAME)
         if isinstance(change.expiration, (int, float)) and change.expiration * 1000 <= now_ms():
             raise Refused("the expiration is in the past; give a moment to come, in seconds since the epoch")
+        if isinstance(change.expiration, (int, float)):
+            # JSON has numbers without an end.
+            change = replace(change, expiration=min(change.expiration, _LAST_S))
         for event in self._asked(principal, row, tag, change):
             self._check(event)
 
@@ -155,6 +160,12 @@ class TagEdits:
             # Whatever number was sent, the sum is one that a row can hold.
             life = min(max(wanted * 1000 - head.start_ms, least), most)
             end = head.start_ms + int(life)
+            if end <= now_ms():
+                raise Refused(
+                    f"tag '{head.name}' is older than LABELED_EXPIRATION_MAXIMUM: it can have no expiration"
+                )
+        if end == head.end_ms:
+            return
         self._heads.date(tx, head, end, "expiration")
         event = events.ChangeTagExpiration(
             **principal.at(row),
@@ -210,9 +221,8 @@ class TagEdits:
 
         def work(tx: Tx) -> None:
             self._hold(tx, row)
-            manifest_id, deleted = self._held(tx, row, digest)
-            if deleted:
-                tx.run(Manifest.update(deleted_ms=None).where(Manifest.id == manifest_id))
+            manifest_id, _ = self._held(tx, row, digest)
+            revive(tx, row.id, manifest_id)
             self._set(tx, row, tag, manifest_id, reversion=True)
             self._record(tx, principal, row, event)
 
@@ -230,7 +240,7 @@ class TagEdits:
     ) -> None:
         """Takes the live tag, or its past at a manifest, out of the time machine: nothing brings it back.
 
-        :param children: temporary holds of what the manifest lists end too.
+        :param children: the past of other tags at what the manifest lists, at any depth, goes too.
         Raises NotFound, TagImmutable, InvalidRequest without the digest of a dead one."""
         check_may_write(self._access, principal, row)
         if not alive and digest is None:
@@ -249,38 +259,50 @@ class TagEdits:
                 manifest_id = head.manifest_id
             else:
                 found = digest or ""
-                manifest_id = self._purge_past(tx, row, tag, found, past)
-            self._end_holds(tx, manifest_id, children)
+                manifest_id = self._here(tx, row, found)
+                if not self._purge_past(tx, row, tag, {manifest_id}, past):
+                    raise NotFound()
+            self._end_holds(tx, {manifest_id})
+            if children:
+                listed = below(tx, manifest_id)
+                for other in self._once_at(tx, listed, past):
+                    self._purge_past(tx, row, other, listed, past)
+                self._end_holds(tx, listed)
             told = events.PermanentlyDeleteTag(**principal.at(row), tag=tag, manifest_digest=found)
             self._record(tx, principal, row, told)
 
         self._db.write(work)
 
-    def _purge_past(self, tx: Tx, row: RepositoryRow, tag: str, digest: str, past: int) -> int:
-        """Ends the dead periods of a tag at a manifest before the window began."""
+    def _purge_past(self, tx: Tx, row: RepositoryRow, tag: str, manifest_ids: set[int], past: int) -> int:
+        """Ends the dead periods of a tag at these manifests before the window began; how many there are."""
         head = self._heads.find(tx, row.id, tag)
-        manifest_id = tx.value(
-            Manifest.select(Manifest.id).where((Manifest.repository == row.id) & (Manifest.digest == digest))
-        )
-        if head is None or manifest_id is None:
-            raise NotFound()
-        dead = (TagInterval.tag == head.id) & (TagInterval.manifest == manifest_id)
-        dead &= (TagInterval.end_ms > past) & (TagInterval.end_ms <= now_ms())
-        if not tx.run(TagInterval.update(end_ms=past, end_reason="purged").where(dead)):
-            raise NotFound()
-        if head.manifest_id == manifest_id and not head.is_live(now_ms()):
+        if head is None:
+            return 0
+        count = 0
+        for some in batches(manifest_ids):
+            dead = (TagInterval.tag == head.id) & TagInterval.manifest.in_(some)
+            dead &= (TagInterval.end_ms > past) & (TagInterval.end_ms <= now_ms())
+            count += tx.run(TagInterval.update(end_ms=past, end_reason="purged").where(dead))
+        if count and head.manifest_id in manifest_ids and not head.is_live(now_ms()):
             self._heads.date(tx, head, past, "purged")
-        return int(manifest_id)
+        return count
 
     @staticmethod
-    def _end_holds(tx: Tx, manifest_id: int, children: bool) -> None:
-        ids = [manifest_id]
-        if children:
-            listed = ManifestChild.select(ManifestChild.child).where(ManifestChild.parent == manifest_id)
-            ids.extend(child for (child,) in tx.rows(listed))
+    def _once_at(tx: Tx, manifest_ids: set[int], past: int) -> list[str]:
+        """The tags, in the order of their names, that have named one of these within the window."""
+        found: set[str] = set()
+        for some in batches(manifest_ids):
+            query = Tag.select(Tag.name).join(TagInterval, on=(TagInterval.tag == Tag.id))
+            rows = tx.rows(query.where(TagInterval.manifest.in_(some) & (TagInterval.end_ms > past)))
+            found.update(str(name) for (name,) in rows)
+        return sorted(found)
+
+    @staticmethod
+    def _end_holds(tx: Tx, manifest_ids: set[int]) -> None:
         now = now_ms()
-        held = ManifestHold.manifest.in_(ids) & (ManifestHold.expires_ms > now)
-        tx.run(ManifestHold.update(expires_ms=now).where(held))
+        for some in batches(manifest_ids):
+            held = ManifestHold.manifest.in_(some) & (ManifestHold.expires_ms > now)
+            tx.run(ManifestHold.update(expires_ms=now).where(held))
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -291,6 +313,14 @@ class TagEdits:
         if not tx.in_turn(Repository.select(Repository.id).where(live)):
             raise NotFound()
 
+    @staticmethod
+    def _here(tx: Tx, row: RepositoryRow, digest: str) -> int:
+        where = (Manifest.repository == row.id) & (Manifest.digest == digest)
+        found = tx.value(Manifest.select(Manifest.id).where(where))
+        if found is None:
+            raise NotFound()
+        return int(found)
+
     def _held(self, tx: Tx, row: RepositoryRow, digest: str) -> tuple[int, bool]:
         """(id, whether it was deleted by digest) of a manifest here that something holds: a window that has
         passed is over, whether or not the collector has come by."""
@@ -299,7 +329,7 @@ class TagEdits:
         if not found:
             raise NotFound()
         ident, deleted = found[0]
-        if not keeping.of_manifests(tx.rows, row.id, [ident], now_ms(), self._window_ms(tx, row))[ident]:
+        if not is_held(tx, row.id, ident, now_ms(), self._window_ms(tx, row)):
             raise NotFound()
         return int(ident), deleted is not None
 

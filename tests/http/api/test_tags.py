@@ -232,6 +232,27 @@ def test_an_end_in_the_past_is_refused_by_name(images: Images) -> None:
     assert kind(put(images, "none", expiration=time.time() + DAY)) == (404, "not_found")
 
 
+def test_an_end_beyond_all_numbers_is_brought_to_the_longest_life(images: Images) -> None:
+    images.push("v1")
+    assert images.ann.put(TAG + "v1", raw='{"expiration": 1e400}').status_code == 201
+    (tag,) = tags(images)
+    assert abs(tag["end_ts"] - tag["start_ts"] - 104 * 7 * DAY) <= 1
+
+
+def test_a_tag_older_than_the_longest_life_is_not_ended_by_an_end_to_come(images: Images) -> None:
+    images.push("v1")
+    start = now_ms() - 105 * 7 * DAY * 1000
+    db = images.api.registry.db
+    db.write(lambda tx: (tx.run(Tag.update(start_ms=start)), tx.run(TagInterval.update(start_ms=start))))
+
+    result = put(images, "v1", expiration=time.time() + DAY)
+    assert result.status_code == 400
+    assert "LABELED_EXPIRATION_MAXIMUM" in result.json["message"]
+    assert names(images, onlyActiveTags="true") == ["v1"]
+    assert put(images, "v1", expiration=None).status_code == 201
+    assert logged(images, "change_tag_expiration") == []
+
+
 def test_a_deleted_tag_is_gone_at_once_and_deleted_once(images: Images) -> None:
     digest, _ = images.push("v1")
     assert images.ann.delete(TAG + "v1").status_code == 204

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ from api_client import ApiMaker, ApiWorld
 from manifest_world import Images
 from tag_world import DAY, TAG, index, kind, logged, names, put, restore, tags
 
-from quayframe.data.tables import Tag, TagInterval
+from quayframe.data.tables import ManifestHold, Tag, TagInterval
 from quayframe.services.clock import now_ms
 
 
@@ -116,6 +117,32 @@ def test_a_manifest_that_was_deleted_by_digest_comes_back(images: Images) -> Non
     assert images.repo.get(f"manifests/{digest}").content == body
 
 
+def test_all_that_an_index_needs_comes_back_with_it(images: Images) -> None:
+    child, body = images.push(None)
+    listed = index(images, "all", child)
+    layer = json.loads(body)["layers"][0]["digest"]
+    for what in (f"blobs/{layer}", f"manifests/{child}", f"manifests/{listed}"):
+        assert images.repo.delete(what).status_code == 202
+        assert images.repo.get(what).status_code == 404
+
+    assert restore(images, "all", listed).status_code == 200
+    for what in (f"blobs/{layer}", f"manifests/{child}", f"manifests/{listed}", "manifests/all"):
+        assert images.repo.get(what).status_code == 200, what
+
+
+def test_what_only_an_index_without_a_tag_lists_cannot_be_restored(images: Images) -> None:
+    child, _ = images.push(None)
+    listed = index(images, "all", child)
+    db = images.api.registry.db
+    long_ago = now_ms() - 15 * DAY * 1000
+    ended = {"start_ms": long_ago - 1000, "end_ms": long_ago, "end_reason": "deleted"}
+    db.write(lambda tx: (tx.run(Tag.update(**ended)), tx.run(TagInterval.update(**ended))))
+    db.write(lambda tx: tx.run(ManifestHold.update(expires_ms=long_ago)))
+
+    for digest in (child, listed):
+        assert kind(restore(images, "v1", digest)) == (404, "not_found")
+
+
 def test_signatures_come_back_with_what_they_sign(images: Images) -> None:
     digest, _ = images.push("v1")
     mark = digest.replace(":", "-") + ".sig"
@@ -206,6 +233,29 @@ def test_what_an_index_listed_goes_too_when_asked(purging: Images) -> None:
     assert purging.ann.post(TAG + "all/expire", body).status_code == 200
     assert kind(restore(purging, "all", listed)) == (404, "not_found")
     assert purging.repo.get(f"manifests/{child}").status_code == 404
+
+
+def test_the_past_of_other_tags_at_what_an_index_listed_goes_too_when_asked(purging: Images) -> None:
+    child, _ = purging.push("amd64")
+    other, _ = purging.push("kept")
+    listed = index(purging, "all", child, other)
+    purging.ann.delete(TAG + "amd64")
+    body = {"is_alive": True, "include_submanifests": True}
+    assert purging.ann.post(TAG + "all/expire", body).status_code == 200
+
+    for digest in (child, listed):
+        assert kind(restore(purging, "all", digest)) == (404, "not_found")
+    assert names(purging, onlyActiveTags="true") == ["kept"]
+    assert purging.repo.get("manifests/kept").status_code == 200
+    assert restore(purging, "amd64", other).status_code == 200
+
+
+def test_without_asking_what_an_index_listed_stays_in_the_past_of_its_tags(purging: Images) -> None:
+    child, _ = purging.push("amd64")
+    index(purging, "all", child)
+    purging.ann.delete(TAG + "amd64")
+    assert purging.ann.post(TAG + "all/expire", {"is_alive": True}).status_code == 200
+    assert restore(purging, "amd64", child).status_code == 200
 
 
 @pytest.mark.parametrize(
