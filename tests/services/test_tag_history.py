@@ -46,7 +46,7 @@ class World:
 
     def pages(self, wanted: Wanted, limit: int) -> list[list[tuple[int, str]]]:
         """(start, name) of all pages, until none follows."""
-        found = []
+        found: list[list[tuple[int, str]]] = []
         more = True
         while more:
             page, more = self.history.page(self.repository, wanted, len(found) + 1, limit)
