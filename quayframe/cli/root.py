@@ -20,6 +20,7 @@ _COMMANDS = {
     "repository": "repositories:repository",
     "sweep": "sweep:sweep",
     "gc": "gc:gc",
+    "fsck": "fsck:fsck",
     "recycle-bin": "recycle_bin:recycle_bin",
     "worker-process": "serve:worker_process",
 }

@@ -171,7 +171,7 @@ class Blobs:
             if there != key:
                 tx.run(BlobPlacement.update(storage_key=key).where(placed))
                 self.discard(tx, location, there)
-        self._link(tx, blob_id, size, namespace_id, repository_id)
+        self.link(tx, blob_id, size, namespace_id, repository_id)
 
     def discard(self, tx: Tx, location: str, key: str) -> None:
         """Puts an object that nothing refers to in the trash."""
@@ -183,7 +183,7 @@ class Blobs:
         if tx.one(BlobPlacement.select(BlobPlacement.id).where(placed)) is None:
             self.discard(tx, location, key)
 
-    def _link(self, tx: Tx, blob_id: int, size: int, namespace_id: int, repository_id: int) -> None:
+    def link(self, tx: Tx, blob_id: int, size: int, namespace_id: int, repository_id: int) -> None:
         until = now_ms() + self._hold_ms
         mine = (RepositoryBlob.repository == repository_id) & (RepositoryBlob.blob == blob_id)
         old = tx.lock(RepositoryBlob.select(RepositoryBlob.expires_ms, RepositoryBlob.deleted_ms).where(mine))
@@ -230,7 +230,7 @@ class Blobs:
                 return False
             namespace_id, repository_id = self._repositories.ensure(tx, allowed, event)
             self._repositories.keep_still(tx, repository_id)
-            self._link(tx, blob_id, size, namespace_id, repository_id)
+            self.link(tx, blob_id, size, namespace_id, repository_id)
             return True
 
         return self._db.write(work)

@@ -16,6 +16,7 @@ from .artifact_types import ArtifactTypes
 from .as_of import AsOf
 from .blobs import Blobs
 from .collection import Collection
+from .fsck import Fsck
 from .garbage import Garbage
 from .gate import Gate
 from .gc_plan import GcPlans
@@ -80,6 +81,7 @@ class Content:
     lifecycles: Lifecycles
     garbage: Garbage
     gc_plans: GcPlans
+    fsck: Fsck
     recycle_bin: RecycleBin
     pulls: Pulls
     as_of: AsOf
@@ -111,6 +113,15 @@ def build(ground: ContentGround) -> Content:
         pruning=pruning,
         lifecycles=Lifecycles(ground.db, pins, pruning, window_s=s.DEFAULT_TAG_EXPIRATION),
         garbage=_garbage(ground, heads, purging),
+        fsck=Fsck(
+            ground.db,
+            ground.access,
+            ground.storage,
+            ground.blobs,
+            sparse=s.FEATURE_SPARSE_INDEX,
+            window_s=s.DEFAULT_TAG_EXPIRATION,
+            hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
+        ),
         gc_plans=GcPlans(
             ground.db,
             purging,

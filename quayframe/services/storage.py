@@ -72,6 +72,9 @@ class Storage:
     def read(self, location: str, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         return self._call(location, lambda backend: backend.read(key, start, stop))
 
+    def size(self, location: str, key: str) -> int:
+        return self._call(location, lambda backend: backend.size(key))
+
     def url(self, location: str, key: str, request: UrlRequest) -> str | None:
         return self._call(location, lambda backend: backend.url(key, request))
 

@@ -89,3 +89,12 @@ def _discard(tx: Tx, blobs: Blobs, blob_ids: set[int]) -> None:
         blobs.discard(tx, location, key)
     tx.run(BlobPlacement.delete().where(placed))
     tx.run(Blob.delete().where(Blob.id.in_(blob_ids)))
+
+
+def discard_unlinked(tx: Tx, blobs: Blobs, blob_id: int) -> bool:
+    """Takes away a blob that no repository links and no manifest names; tells whether it did."""
+    if not tx.lock(Blob.select(Blob.id).where(Blob.id == blob_id)):
+        return False
+    gone = _unheld(tx, {blob_id})
+    _discard(tx, blobs, gone)
+    return bool(gone)
