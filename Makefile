@@ -67,7 +67,8 @@ $(VENV)/pyvenv.cfg:
 # is skipped by name; with CI=true it is a failure.
 .PHONY: servers
 servers:
-	@if command -v apt-get >/dev/null; then tests/packages.sh; fi
+	@failed=; tests/node.sh || failed=1; \
+		if command -v apt-get >/dev/null; then tests/packages.sh; fi; [ -z "$$failed" ]
 
 clients:
 	@tests/clients.sh
@@ -86,7 +87,7 @@ check: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy quayframe bench
 	@for folder in $(PLUGINS) $(EXAMPLES); do \
-		echo "mypy $$folder"; MYPYPATH=$$folder $(BIN)/mypy $$folder; done
+		echo "mypy $$folder"; MYPYPATH=tests:$$folder $(BIN)/mypy $$folder; done
 	@for folder in $(filter-out tests/plugins/template_storage/%,$(TESTED)); do \
 		echo "mypy $$folder"; MYPYPATH=tests:$$folder $(BIN)/mypy $$folder*.py; done
 	$(BIN)/lint-imports --no-cache

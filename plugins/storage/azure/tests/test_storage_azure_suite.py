@@ -1,0 +1,21 @@
+"""AzureStorage passes the suite for storage back ends, on Azurite."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+import pytest
+from quayframe_storage_azure.backend import AzureStorage
+
+from quayframe.testing import BackendFactory, StorageSuite
+
+LONG = os.environ.get("QUAYFRAME_SOAK") == "1"
+
+
+class TestAzureStorage(StorageSuite):
+    many_chunks: ClassVar[int] = 12_000 if LONG else 2_000
+
+    @pytest.fixture
+    def make_backend(self, config: dict[str, Any]) -> BackendFactory:
+        return BackendFactory(AzureStorage, config)
