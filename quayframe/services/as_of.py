@@ -114,6 +114,8 @@ class AsOf:
         """The manifest of the period that holds `at`, and until when it is held for such an answer."""
         end = peewee.fn.COALESCE(TagInterval.end_ms, 2**62)
         held = (ManifestHold.manifest == Manifest.id) & (ManifestHold.reason == _REASON)
+        # What was deleted for good stays so, also where the window has become longer since.
+        purged = peewee.fn.COALESCE(TagInterval.end_reason, "") == "purged"
         return (
             TagInterval.select(
                 Manifest.id, Manifest.digest, Manifest.media_type, Manifest.body, Manifest.deleted_ms,
@@ -125,7 +127,7 @@ class AsOf:
             .join(Manifest, on=(Manifest.id == TagInterval.manifest))
             .join(ManifestHold, peewee.JOIN.LEFT_OUTER, on=held)
             .where((Tag.repository == repository_id) & (Tag.name == tag) & (TagInterval.start_ms <= at))
-            .where((end > at) & (end > now - window_ms(self._window_s)))
+            .where((end > at) & (end > now - window_ms(self._window_s)) & ~purged)
             .order_by(TagInterval.start_ms.desc())
             .limit(1)
         )  # fmt: skip

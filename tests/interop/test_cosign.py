@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from clients import Workstation, small_image
 from place import Place
+from webui import Browser
 
+from quayframe.testing.server import RegistryServer
+
+DEADLINE_S = 60
 PLAIN = "--allow-http-registry"
 SIGN = (PLAIN, "--yes", "--tlog-upload=false", "--use-signing-config=false", "--key", "cosign.key")
 VERIFY = (PLAIN, "--insecure-ignore-tlog=true", "--key", "cosign.pub")
@@ -143,3 +150,111 @@ def test_copy_takes_the_signature_along(cosign: Workstation, place: Place, image
     cosign.run("cosign", "copy", PLAIN, image, f"{target}:1")
 
     cosign.run("cosign", "verify", *VERIFY, *OLD, f"{target}@{image.partition('@')[2]}")
+
+
+def signed_and_attested(cosign: Workstation, image: str, *options: str) -> None:
+    (cosign.work / "predicate.json").write_text('{"passed": true}')
+    cosign.run("cosign", "sign", *SIGN, *options, image)
+    cosign.run(
+        "cosign", "attest", *SIGN, *options, "--type", "custom", "--predicate", "predicate.json", image
+    )
+
+
+def verify(cosign: Workstation, image: str, *options: str) -> None:
+    cosign.run("cosign", "verify", *VERIFY, *options, image)
+    cosign.run("cosign", "verify-attestation", *VERIFY, *options, "--type", "custom", image)
+
+
+def panel(place: Place, image: str) -> tuple[Browser, str]:
+    """The owner's browser, and the path of the repository's tag `1` in the API."""
+    name = image.partition("@")[0].removeprefix(f"{place.host}/")
+    browser = Browser(place.server).sign_in(place.user, place.password)
+    return browser, f"repository/{name}/tag/1"
+
+
+def test_signature_and_attestation_end_with_the_last_tag_and_come_back_with_it(
+    cosign: Workstation, place: Place, image: str
+) -> None:
+    repository, _, digest = image.partition("@")
+    named = [f"{digest.replace(':', '-')}.{suffix}" for suffix in ("att", "sig")]
+    signed_and_attested(cosign, image, *OLD)
+    cosign.run("crane", "tag", image, "also")
+    cosign.run("crane", "delete", f"{repository}:also")
+    assert place.tags(repository) == ["1", *named]
+
+    cosign.run("crane", "delete", f"{repository}:1")
+    assert place.tags(repository) == []
+    cosign.refused("cosign", "verify", *VERIFY, *OLD, image)
+
+    browser, tag = panel(place, image)
+    browser.post(f"{tag}/restore", {"manifest_digest": digest})
+    assert place.tags(repository) == ["1", *named]
+    verify(cosign, image, *OLD)
+
+
+def test_a_moved_tag_leaves_the_old_image_unsigned_and_the_move_back_signs_it_again(
+    cosign: Workstation, place: Place, image: str
+) -> None:
+    repository, _, digest = image.partition("@")
+    signed_and_attested(cosign, image, *OLD)
+    cosign.run("crane", "push", small_image(cosign.work / "other").folder, f"{repository}:1")
+    assert place.tags(repository) == ["1"]
+
+    browser, tag = panel(place, image)
+    browser.post(f"{tag}/restore", {"manifest_digest": digest})
+    verify(cosign, f"{repository}:1", *OLD)
+
+
+@pytest.fixture
+def hasty(cosign: Workstation, tmp_path: Path) -> Iterator[Place]:
+    """A registry that holds what was pushed by digest for seconds, not for an hour; cosign knows it, too."""
+    server = RegistryServer(tmp_path / "registry", {"PUSH_TEMP_TAG_EXPIRATION_SEC": 8}).start()
+    try:
+        made = Place.of(server, "ann")
+        cosign.know(made.host, made.user, made.password)
+        yield made
+    finally:
+        server.kill()
+
+
+def test_referrers_go_and_come_back_with_their_subject(cosign: Workstation, hasty: Place) -> None:
+    layout, repository = small_image(cosign.work / "image"), hasty.new()
+    image = cosign.run("crane", "push", "--index", layout.folder, f"{repository}:1").strip()
+    digest = image.partition("@")[2]
+    signed_and_attested(cosign, image)
+    listed = hasty.get(repository, f"referrers/{digest}").json()["manifests"]
+    assert len(listed) == 2
+
+    cosign.run("crane", "delete", f"{repository}:1")
+    deadline = time.monotonic() + DEADLINE_S
+    while hasty.get(repository, f"referrers/{digest}").json()["manifests"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for referrer in listed:
+        assert "MANIFEST_UNKNOWN" in cosign.refused("crane", "manifest", f"{repository}@{referrer['digest']}")
+
+    browser, tag = panel(hasty, image)
+    browser.post(f"{tag}/restore", {"manifest_digest": digest})
+    assert hasty.get(repository, f"referrers/{digest}").json()["manifests"] == listed
+    verify(cosign, image)
+
+
+def test_the_api_lists_signatures_and_attestations_with_their_types(
+    cosign: Workstation, place: Place, image: str
+) -> None:
+    signed_and_attested(cosign, image)
+    signed_and_attested(cosign, image, *OLD)
+    repository, _, digest = image.partition("@")
+    name = repository.removeprefix(f"{place.host}/")
+    found = panel(place, image)[0].get(f"repository/{name}/manifest/{digest}/referrers")["referrers"]
+
+    hexed = digest.replace(":", "-")
+    kinds = sorted((one["kind"], one.get("tag")) for one in found)
+    assert kinds == [
+        ("attestation", f"{hexed}.att"),
+        ("signature", f"{hexed}.sig"),
+        ("subject", None),
+        ("subject", None),
+    ]
+    bundles = {one["artifact_type"] for one in found if one["kind"] == "subject"}
+    assert bundles == {"application/vnd.dev.sigstore.bundle.v0.3+json"}

@@ -139,6 +139,23 @@ def test_what_was_deleted_by_digest_is_not_answered(world: World, repo: Repo) ->
     assert code(then(repo, 3 * HOUR)) == "MANIFEST_UNKNOWN"
 
 
+def test_what_was_deleted_for_good_is_not_answered_also_in_a_longer_window(
+    make_protocol: Callable[..., Protocol],
+) -> None:
+    world = World(make_protocol(PERMANENTLY_DELETE_TAGS=True, DEFAULT_TAG_EXPIRATION="1d"))
+    repo = world.protocol.repo()
+    digest, _ = repo.image("v1")
+    pass_time(world.db, 3 * 24 * HOUR)
+    row = world.protocol.registry.access.repository(*repo.path)
+    assert repo.owner is not None
+    assert row is not None
+    world.protocol.registry.content.tag_edits.purge(repo.owner, row, "v1", digest, alive=True, children=False)
+    longer = t.Account.update(removed_tag_expiration_s=30 * 86_400)
+    world.db.write(lambda tx: tx.run(longer))
+
+    assert code(then(repo, 50 * HOUR)) == "MANIFEST_UNKNOWN"
+
+
 def test_after_the_window_of_its_namespace_the_past_is_closed(world: World, repo: Repo) -> None:
     _, new = moved(world, repo)
     assert repo.owner is not None
