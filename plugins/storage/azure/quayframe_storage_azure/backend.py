@@ -75,14 +75,23 @@ class AzureStorage(StorageBackend):
         else:
             assert config.sas_token is not None
             credential = AzureSasCredential(config.sas_token.get_secret_value().lstrip("?"))
+        # A transport of our own takes the timeouts; the client would give them to its own alone.
+        transport = RequestsTransport(
+            session=session,
+            session_owner=False,
+            connection_timeout=min(_CONNECT_S, config.timeout),
+            read_timeout=config.timeout,
+        )
         self._container = ContainerClient(
-            config.url, config.azure_container, credential,
-            transport=RequestsTransport(session=session, session_owner=False),
+            config.url,
+            config.azure_container,
+            credential,
+            transport=transport,
             # Calls does it, with bounds of its own.
             retry_total=0,
-            connection_timeout=min(_CONNECT_S, config.timeout), read_timeout=config.timeout,
-            max_single_get_size=BLOCK, max_chunk_get_size=BLOCK,
-        )  # fmt: skip
+            max_single_get_size=BLOCK,
+            max_chunk_get_size=BLOCK,
+        )
 
     # -- uploads ------------------------------------------------------------------------------
 
@@ -324,7 +333,9 @@ class AzureStorage(StorageBackend):
 
         condition = self._unchanged(etag) if etag else {}
         with suppress(HttpResponseError):
-            self._call(f"delete of {blob.blob_name}", lambda: blob.delete_blob(**condition), 404, 412)
+            self._call(
+                f"delete of {blob.blob_name}", lambda: blob.delete_blob("include", **condition), 404, 412
+            )
 
     def _unchanged(self, etag: str) -> dict[str, Any]:
         return {"etag": etag, "match_condition": self._match.IfNotModified}
