@@ -64,6 +64,8 @@ class UrlRequest:
     namespace: str | None = None
     repository: str | None = None
     user: str | None = None
+    cors: bool = False
+    """Whether a page of another origin is to read the answer, by the rules of CORS."""
 
 
 class StorageBackend(Provider):
