@@ -1,4 +1,4 @@
-"""Chapter 4, sections 4.1 to 4.1.4.2: the Tags panel, whose steps are calls of the API; podman checks them."""
+"""Chapter 4, sections 4.1 to 4.1.4.2: the Tags panel, whose steps are calls of the API, seen by podman."""
 
 from __future__ import annotations
 

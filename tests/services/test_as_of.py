@@ -66,6 +66,21 @@ def test_a_tag_as_it_was_before_it_moved_and_as_it_is(world: World, repo: Repo) 
     assert (named(repo, 3 * HOUR), named(repo, HOUR), named(repo, 0)) == (old, new, new)
 
 
+def test_on_every_database(make_protocol: Callable[..., Protocol], database_uri: str) -> None:
+    world = World(make_protocol(DB_URI=database_uri))
+    repo = world.protocol.repo()
+    old, new = moved(world, repo)
+    for ms, digest in ((3 * HOUR, old), (3 * HOUR, old), (HOUR, new)):
+        assert named(repo, ms) == digest
+    world.later(WINDOW - 2 * HOUR - HOUR // 2)
+
+    # The hold of then has ended: a new one outlives the window, which closes now.
+    assert named(repo, WINDOW) == old
+    world.later(HOUR * 3 // 4)
+    assert code(then(repo, WINDOW + HOUR * 3 // 4)) == "MANIFEST_UNKNOWN"
+    assert repo.get(f"manifests/{old}").status_code == 200
+
+
 def test_a_tag_begins_with_its_first_moment_and_does_not_hold_its_last(world: World, repo: Repo) -> None:
     old, new = moved(world, repo)
     (begun,) = world.db.rows(t.Tag.select(t.Tag.start_ms))[0]
