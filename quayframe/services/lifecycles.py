@@ -16,12 +16,15 @@ from .clock import now_ms
 from .heads import subject_of
 from .lifecycle import Reason, Verdict, decide, of_end, of_tag
 from .pins import Pins
-from .pruning import Place, Pruning
+from .pruning import Effort, Place, Pruning
 from .visibility import live
 
 _SHOWN = 20
 """Tags, indexes and holds that are named as keeping one manifest: those that keep it longest."""
 _DEEPEST = 16
+_MOST = 100
+"""Manifests above, and subjects of signatures, that one answer asks about: who pushes says how many there
+are, and anybody who reads may ask."""
 _NEVER = 2**62
 
 
@@ -136,6 +139,9 @@ class _Asking:
         self._place = place
         self._pinned = pins.reading(db, place.id)
         self._verdicts: dict[int, Verdict] = {}
+        self._asked = 0
+        self._subjects: dict[str, Reason | None] = {}
+        self._effort = Effort()
 
     # -- a tag --------------------------------------------------------------------------------
 
@@ -148,7 +154,7 @@ class _Asking:
         pin = self._pinned(head.name, bool(head.immutable), head.immutable_reason)
         if pin is not None:
             return [pin, *found]
-        found += self._pruning.reasons(self._place, head.name, head.start_ms)
+        found += self._pruning.reasons(self._place, head.name, head.start_ms, self._effort)
         if (subject := self._subject(head.name, depth)) is not None:
             found.append(subject)
         return found
@@ -158,6 +164,14 @@ class _Asking:
         digest = subject_of(name)
         if digest is None or depth == _DEEPEST:
             return None
+        if digest not in self._subjects and len(self._subjects) < _MOST:
+            # A signature may be a tag of what it signs: in a circle none ends another.
+            self._subjects[digest] = None
+            self._subjects[digest] = self._last_end(digest, depth)
+        return self._subjects.get(digest)
+
+    def _last_end(self, digest: str, depth: int) -> Reason | None:
+        """When the last live tag of a manifest ends; None = never by itself."""
         query = Tag.select(*_COLUMNS).join(Manifest, on=(Manifest.id == Tag.manifest))
         signed = (Manifest.repository == self._place.id) & (Manifest.digest == digest) & live(self.now)
         rows = self._db.rows(query.where(signed).limit(_SHOWN + 1))
@@ -233,8 +247,9 @@ class _Asking:
         """A manifest above keeps this one for as long as it is there itself."""
         verdict = self._verdicts.get(manifest_id)
         if verdict is None:
-            if depth == _DEEPEST:
+            if depth == _DEEPEST or self._asked == _MOST:
                 return Reason(rule, None, digest)
+            self._asked += 1
             verdict = decide(self.keeps(manifest_id, depth=depth + 1))
             self._verdicts[manifest_id] = verdict
         return Reason(rule, None if verdict.for_good else (verdict.kept_ms or self.now), digest)

@@ -40,6 +40,8 @@ _MOST_SEEN = 20_000
 """Heads that one page of a dry run looks at."""
 _KEEP_S = 5.0
 _REPOSITORIES = 500
+_EXPLAINED = 100_000
+"""Heads that the explanation of one tag looks at, over all policies."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,14 @@ class Mark:
     start_ms: int | None = None
     name: str = ""
     counted: int = 0
+
+
+@dataclass
+class Effort:
+    """How many heads may still be looked at for one answer: anybody who reads a repository may ask, and its
+    owner says how many tags and policies there are."""
+
+    left: int = _EXPLAINED
 
 
 @dataclass
@@ -169,11 +179,13 @@ class Pruning:
             seen += walk.seen
         return self._with_digests(found), None
 
-    def reasons(self, place: Place, name: str, start_ms: int) -> list[Reason]:
+    def reasons(self, place: Place, name: str, start_ms: int, effort: Effort | None = None) -> list[Reason]:
         """How the policies that hold in a repository end a live tag that is not pinned: creation_date at a
-        moment, number_of_tags now, where there are enough newer ones."""
+        moment, number_of_tags now, where there are enough newer ones; without a moment where to count them
+        would take more than `effort`."""
         if not self.enabled or subject_of(name) is not None:
             return []
+        effort = effort or Effort()
         now = now_ms()
         here = (PolicyRow.namespace == place.namespace_id) & (PolicyRow.kind == "prune")
         here &= PolicyRow.repository.is_null() | (PolicyRow.repository == place.id)
@@ -185,12 +197,19 @@ class Pruning:
             if policy.age_ms is not None:
                 found.append(policy.reason(start_ms, 0, now))
             else:
-                found.append(self._by_number(place, policy, name, start_ms, now))
+                found.append(self._by_number(place, policy, name, start_ms, now, effort))
         return [reason for reason in found if reason is not None]
 
-    def _by_number(self, place: Place, policy: Policy, name: str, start_ms: int, now: int) -> Reason | None:
+    def _by_number(
+        self, place: Place, policy: Policy, name: str, start_ms: int, now: int, effort: Effort
+    ) -> Reason | None:
+        if effort.left <= 0:
+            return Reason("prune", None, policy.uuid)
         walk = _Walk(self._db, self._pins, policy, place, now)
         for victim, ends in walk:
+            effort.left -= 1
+            if effort.left < 0:
+                return Reason("prune", None, policy.uuid)
             # All that is older than the first that goes, goes as well.
             if ends and (victim.start_ms, victim.name) >= (start_ms, name):
                 return policy.reason(start_ms, walk.counted, now)
