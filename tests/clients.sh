@@ -15,6 +15,7 @@ oras         oras.land/oras/cmd/oras                                   v1.3.6
 regctl       github.com/regclient/regclient/cmd/regctl                 v0.11.7
 cosign       github.com/sigstore/cosign/v3/cmd/cosign                  v3.1.3
 helm         helm.sh/helm/v3/cmd/helm                                  v3.22.0
+helm4        helm.sh/helm/v4/cmd/helm                                  v4.3.1
 registry     github.com/distribution/distribution/v3/cmd/registry      v3.1.2
 conformance  github.com/opencontainers/distribution-spec/conformance   v0.0.0-20260831232431-97274622c111
 '
@@ -30,6 +31,9 @@ wanted() {
 }
 
 mkdir -p "$bin"
+# Go names a program after its package: two versions of one are built apart, and renamed.
+fresh=$(mktemp -d "$bin/.fresh-XXXXXX")
+trap 'rm -rf "$fresh"' EXIT
 failed=
 while read -r name package version; do
     [ -n "$name" ] && wanted "$name" "$@" || continue
@@ -45,7 +49,8 @@ while read -r name package version; do
     fi
     echo "clients: building $name $version" >&2
     rm -f "$stamp"
-    if GOBIN="$bin" CGO_ENABLED=0 GOWORK=off go install "$package@$version" </dev/null; then
+    if GOBIN="$fresh" CGO_ENABLED=0 GOWORK=off go install "$package@$version" </dev/null &&
+        mv "$fresh/${package##*/}" "$bin/$name"; then
         echo "$package@$version" >"$stamp"
     else
         failed+=" $name"

@@ -63,6 +63,28 @@ def test_show_reads_a_chart_in_the_registry(helm: Workstation, place: Place) -> 
     assert "greeting: hello" in helm.run("helm", "template", PLAIN, "mine", name)
 
 
+def test_helm_4_pushes_pulls_and_tries_an_install(workstation: Workstation, place: Place) -> None:
+    """Its dry run needs no cluster; that of helm 3 asks one for its version."""
+    charts = place.new("charts")
+    workstation.run(
+        "helm4", "registry", "login", PLAIN, place.host, "-u", place.user, "--password-stdin",
+        stdin=place.password,
+    )  # fmt: skip
+    workstation.run("helm4", "package", chart(workstation.work / "c", "web", "0.1.0"))
+    workstation.run("helm4", "push", PLAIN, "web-0.1.0.tgz", f"oci://{charts}")
+    workstation.run("helm4", "pull", PLAIN, f"oci://{charts}/web", "--version", "0.1.0", "--untar")
+    assert (workstation.work / "web" / "values.yaml").read_text() == "greeting: hello\n"
+
+    words = workstation.run(
+        "helm4", "install", "mine", f"oci://{charts}/web", PLAIN, "--version", "0.1.0", "--dry-run=client",
+        "--set", "greeting=bye",
+    )  # fmt: skip
+    assert "STATUS: pending-install" in words
+    assert "kind: ConfigMap" in words
+    assert "name: mine" in words
+    assert "greeting: bye" in words
+
+
 def test_the_newest_fitting_version_is_found_among_the_tags(helm: Workstation, place: Place) -> None:
     name = push(helm, place, "1.0.0")
     for version in ("1.1.0", "2.0.0"):
