@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import re2  # type: ignore[import-untyped]
-
 from quayframe.errors import InvalidRequest
 
 LONGEST = 256
@@ -30,6 +28,8 @@ def check(pattern: str) -> None:
         raise PatternInvalid("it is empty")
     if len(pattern) > LONGEST:
         raise PatternInvalid(f"it has more than {LONGEST} characters")
+    import re2  # type: ignore[import-untyped]
+
     try:
         _compiled(pattern)
     except re2.error as error:
@@ -46,6 +46,9 @@ def fits(pattern: str, name: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> Any:
+    # Loaded when somebody has a policy: 3 MB of each process otherwise.
+    import re2
+
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY
