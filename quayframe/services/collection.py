@@ -93,6 +93,8 @@ class Collection:
 
     def _following(self, repository_id: int) -> Work:
         def work(tx: Tx, ids: Sequence[int]) -> Counts:
+            # In turn with pushes: a manifest that gets another tag now keeps its signatures.
+            tx.in_turn(Repository.select(Repository.id).where(Repository.id == repository_id))
             self._heads.follow(tx, repository_id, ids)
             return Counts()
 
@@ -252,8 +254,8 @@ class Collection:
 
 
 def _end_heads(tx: Tx, dead: set[int]) -> int:
-    """Dead tags without any period left go. Others name the manifest of their newest one from now on, since
-    that of before may be collected. Returns how many went."""
+    """Dead tags without any period left go. Others are what their newest one says from now on, since the
+    manifest of before may be collected; they end no later for that. Returns how many went."""
     if not dead:
         return 0
     newest = TagInterval.select(TagInterval.tag, peewee.fn.MAX(TagInterval.start_ms))
@@ -265,8 +267,8 @@ def _end_heads(tx: Tx, dead: set[int]) -> int:
     for tag, start in left.items():
         where = (TagInterval.tag == tag) & (TagInterval.start_ms == start)
         manifest = tx.value(TagInterval.select(TagInterval.manifest).where(where))
-        change = Tag.update(manifest=manifest, version=Tag.version + 1)
-        tx.run(change.where((Tag.id == tag) & (Tag.manifest != manifest)))
+        change = Tag.update(manifest=manifest, start_ms=start, version=Tag.version + 1)
+        tx.run(change.where((Tag.id == tag) & ((Tag.manifest != manifest) | (Tag.start_ms != start))))
     return len(gone)
 
 

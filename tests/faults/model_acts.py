@@ -122,6 +122,29 @@ class Contents(TagActs):
         self.begin()
         self.undelete(actor, self.bin[data.draw(st.integers(0, len(self.bin) - 1))])
 
+    @rule(namespace=where, ms=st.sampled_from((1, HOUR, DAY - HOUR, 6 * DAY)))
+    def delete_an_organization_and_undelete_it(self, namespace: str, ms: int) -> None:
+        """In its window, with a collection in between."""
+        self.begin()
+        if ms >= self.model.windows[namespace]:
+            return
+        self.world.api("alice", "DELETE", f"organization/{namespace}", None, 204)
+        place = self.places.pop(namespace, None)
+        if place is not None:
+            place.deleted_ms = self.clock.now
+            self.bin.append(place)
+        self.pass_(ms)
+        self.collect()
+        listed = self.world.api("alice", "GET", "recyclebin/organizations", None, 200).json()
+        (uuid,) = [one["uuid"] for one in listed["organizations"] if one["name"] == namespace]
+        self.world.api("alice", "POST", f"recyclebin/organizations/{uuid}/undelete", None, 200)
+        if place is not None:
+            self.bin.remove(place)
+            place.deleted_ms = None
+            self.places[namespace] = place
+        self.world.renew()
+        self.did["organizations undeleted"] += 1
+
     @rule(
         namespace=where, own=st.booleans(), pattern=st.sampled_from((None, "^[ab]$", "c")),
         method=st.sampled_from(METHODS),

@@ -191,6 +191,7 @@ class Rules:
             and period.start <= at
             and (period.end is None or period.end > at)
             and self.in_window(place, period)
+            and period.reason != "purged"
         ]
         if not then:
             return None

@@ -29,7 +29,9 @@ class Watch:
             return
         rules = self._rules
         live = {head.name: head.digest for head in rules.live_heads(place)}
-        listed = self._world.v2(actor, "GET", repo, "tags/list").json()["tags"]
+        answer = self._world.v2(actor, "GET", repo, "tags/list")
+        assert answer.status_code == 200, f"{repo} is lost: {answer.text}"
+        listed = answer.json()["tags"]
         assert listed == sorted(live), f"{repo} lists {listed}, not {sorted(live)}"
         for name in place.heads:
             body = None
@@ -90,7 +92,8 @@ class Watch:
         # What was put there before the clock went back waits for its moment.
         left = self._world.files() - set(stored.values()) - self._world.waiting()
         assert not left, f"objects are left over: {left}"
-        assert self._world.fsck() == []
+        wrong = self._world.fsck()
+        assert not wrong, f"fsck: {wrong}"
 
     # -- after a collector ----------------------------------------------------------------------
 
@@ -150,10 +153,10 @@ class Watch:
                 del place.heads[name]
                 continue
             digest, start, end, _ = heads[name]
-            assert (start, end) == (head.start, head.end), f"{place.full}:{name} is {start}-{end}, not {head}"
             if not rules.live(head):
-                # It names its newest period's manifest, as that of before may go.
-                head.digest = digest
+                # It is what its newest period says, as the manifest of before may go.
+                head.digest, head.start = digest, start
+            assert (start, end) == (head.start, head.end), f"{place.full}:{name} is {start}-{end}, not {head}"
             assert head.digest == digest
 
     def _followed(self, place: Place, name: str) -> None:

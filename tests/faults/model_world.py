@@ -187,8 +187,10 @@ class ModelWorld:
         return token
 
     def renew(self) -> None:
-        """Repositories have come or gone: tokens were for those that there were."""
+        """Repositories or organizations have come or gone: tokens were for those that there were."""
         self._tokens.clear()
+        accounts = self.registry.accounts
+        self.people = {name: accounts.principal(accounts.get(name)) for name in CLIENTS}
 
     # -- rows and storage -----------------------------------------------------------------------
 

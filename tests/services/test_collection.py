@@ -12,6 +12,7 @@ from quayframe.data import tables as t
 from quayframe.data.content import Label, ManifestPulls, TagPulls
 from quayframe.data.db import Tx
 from quayframe.services.collecting import Counts
+from quayframe.services.fsck import Asked
 
 
 @pytest.fixture
@@ -308,6 +309,8 @@ def test_a_tag_whose_newest_period_was_ended_beyond_the_window_keeps_its_older_o
     kept = world.db.rows(t.Manifest.select(t.Manifest.digest))
     assert kept == [(first,)]
     assert world.count(t.Tag) == 1
+    # The head is what the history says, and no repair is due.
+    assert list(world.protocol.registry.content.fsck.run(Asked())) == []
     world.later(WINDOW + HOUR)
     assert world.count(t.Tag) == 0
 
