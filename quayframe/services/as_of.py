@@ -56,7 +56,8 @@ def moment(text: str) -> int:
 
 
 def split(reference: str) -> tuple[str, int] | None:
-    """The tag and the moment (ms) of `<tag>.at.<YYYYMMDDTHHMMSSZ>`; None for any other reference."""
+    """The tag and the moment (ms) of `<tag>.at.<YYYYMMDDTHHMMSSZ>`. None for a reference that says nothing of
+    the past, as one of a moment to come: it is a tag's name, for which a client may ask before it pushes."""
     found = _SUFFIXED.fullmatch(reference)
     if found is None:
         return None
@@ -64,7 +65,8 @@ def split(reference: str) -> tuple[str, int] | None:
         at = datetime.strptime(found[2], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return found[1], (at - _EPOCH) // _MILLISECOND
+    ms = (at - _EPOCH) // _MILLISECOND
+    return (found[1], ms) if ms <= now_ms() + FAST_CLOCK_MS else None
 
 
 class AsOf:
@@ -99,16 +101,6 @@ class AsOf:
             self._db.write(lambda tx: hold(tx, manifest_id, _REASON, now + HOLD_MS))
         found = Pulled(digest, media_type, bytes(body), manifest_id)
         return self._pulls.fitting(allowed.repository_id, found, accept)
-
-    def by_reference(
-        self, token: BearerToken | None, name: RepositoryName, reference: str, accept: str | None
-    ) -> Pulled | None:
-        """What `<tag>.at.<YYYYMMDDTHHMMSSZ>` means. None for a reference that says nothing of the past: it
-        is the name of a tag, which a client may ask for before it pushes it. Raises as `pull` does."""
-        then = split(reference)
-        if then is None or then[1] > now_ms() + FAST_CLOCK_MS:
-            return None
-        return self.pull(token, name, *then, accept)
 
     def _period(self, repository_id: int, tag: str, at: int, now: int) -> Any:
         """The manifest of the period that holds `at`, and until when it is held for such an answer."""

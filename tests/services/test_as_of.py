@@ -11,6 +11,7 @@ from collecting_world import HOUR, WINDOW, World, pass_time
 from protocol import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Protocol, Repo, code, sha256
 
 from quayframe.data import tables as t
+from quayframe.http.app import create_app
 from quayframe.services import as_of
 from quayframe.services.clock import now_ms
 from quayframe.services.holds import hold
@@ -369,3 +370,20 @@ def test_of_500_versions_the_right_one(world: World, repo: Repo) -> None:
     for minutes in (1, 2, 250, 499):
         # The push of so many minutes ago was that many from the end.
         assert named(repo, minutes * 60_000 - 30_000) == sha256(bodies[(500 - minutes) % 2])
+
+
+def test_a_plugin_is_asked_about_the_tag_whose_past_is_pulled(
+    world: World, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = moved(world, repo)
+    asked: list[tuple[str, str]] = []
+    plugins = world.protocol.registry.plugins
+    monkeypatch.setattr(plugins, "wants_check", lambda kind: True)
+    monkeypatch.setattr(plugins, "check", lambda event, host: asked.append((event.tag, event.digest)))
+    world.protocol.app = create_app(world.protocol.registry, log_requests=False)
+    assert repo.owner is not None
+    observed = repo.with_(world.protocol.as_(repo.owner, repo.scope))
+
+    named(observed, 3 * HOUR)
+    observed.head(f"manifests/v1{suffix(3 * HOUR)}")
+    assert asked == [("v1", old)] * 2

@@ -45,6 +45,7 @@ def test_times_that_are_none(text: str) -> None:
         ("v1.at.19700101T000001z", None),
         (".at.19700101T000001Z", None),
         ("v1.at.19700101T246060Z", None),
+        ("v1.at.29991231T000000Z", None),
         ("v1", None),
     ],
 )

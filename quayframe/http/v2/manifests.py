@@ -66,14 +66,13 @@ class Manifest:
         self.on_get(req, resp, name, reference)
 
     def _pull(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:
-        tag = None
+        tag: str | None = None
         if ":" in reference:
             if _moment(req) is not None:
                 raise InvalidRequest("as_of goes with a tag: a digest names the same manifest at all times")
             pulled = self._pulls.by_digest(req.context.token, name, Digest.parse(reference))
         elif names.is_tag(reference):
-            pulled = self._by_tag(req, name, reference)
-            tag = reference
+            pulled, tag = self._by_tag(req, name, reference)
         else:
             self._registry.gate.pass_(req.context.token, name, "pull")
             raise ManifestUnknown()
@@ -88,20 +87,20 @@ class Manifest:
             self._registry.plugins.check(event, self._registry.host_for)
         return pulled
 
-    def _by_tag(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:
+    def _by_tag(self, req: falcon.Request, name: RepositoryName, reference: str) -> tuple[Pulled, str]:
         """A tag as it is, or as it was: asked by `?as_of=`, or as `<tag>.at.<moment>` where no live tag has
-        that very name."""
+        that very name. With the name of the tag that it is about."""
         token, accept = req.context.token, req.env.get("HTTP_ACCEPT")
         asked = _moment(req)
         if asked is not None:
-            return self._as_of.pull(token, name, reference, as_of.moment(asked), accept)
+            return self._as_of.pull(token, name, reference, as_of.moment(asked), accept), reference
         try:
-            return self._pulls.by_tag(token, name, reference, accept)
+            return self._pulls.by_tag(token, name, reference, accept), reference
         except (ManifestUnknown, TagExpired):
-            then = self._as_of.by_reference(token, name, reference, accept)
+            then = as_of.split(reference)
             if then is None:
                 raise
-            return then
+        return self._as_of.pull(token, name, *then, accept), then[0]
 
     def on_put(
         self, req: falcon.Request, resp: falcon.Response, name: RepositoryName, reference: str
