@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import peewee
 
 from quayframe.data.db import Database, Tx
-from quayframe.data.tables import Account, ManifestHold
+from quayframe.data.tables import Account, Manifest, ManifestHold
 
 T = TypeVar("T")
 log = logging.getLogger("quayframe.gc")
@@ -80,6 +80,8 @@ class Writer:
 def mark(tx: Tx, manifest_ids: Sequence[int]) -> None:
     """Has the collector look at manifests: called in the transaction that takes a reason from them, so that
     none is forgotten whatever happens afterwards."""
+    # Who looks at them now, and may take away a mark that is there, is waited for; or waits.
+    tx.share(Manifest.select(Manifest.id).where(Manifest.id.in_(list(manifest_ids))).order_by(Manifest.id))
     for ident in manifest_ids:
         tx.insert_absent(ManifestHold, manifest=ident, reason=MARK, expires_ms=0)
 

@@ -342,10 +342,12 @@ def _of_owner(owner: Owner) -> Any:
 
 
 def _still(tx: Tx, policy: Policy, place: Place) -> bool:
-    """Whether the policy says what it said, and the repository is there. Whoever changes the policy waits."""
-    if policy.uuid is not None:
-        rows = tx.share(stored(PolicyRow.uuid == policy.uuid))
-        if [read(row) for row in rows] != [policy]:
-            return False
+    """Whether the policy says what it said, and the repository is there. Whoever changes the policy waits,
+    and whoever pushes: a manifest that gets another tag now keeps its signatures."""
     there = (Repository.id == place.id) & Repository.deleted_ms.is_null() & (Repository.state == "NORMAL")
-    return bool(tx.share(Repository.select(Repository.id).where(there)))
+    if not tx.in_turn(Repository.select(Repository.id).where(there)):
+        return False
+    if policy.uuid is None:
+        return True
+    rows = tx.share(stored(PolicyRow.uuid == policy.uuid))
+    return [read(row) for row in rows] == [policy]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from quayframe import events
 from quayframe.data.db import Database, Tx
-from quayframe.data.tables import Manifest, Tag
-from quayframe.errors import ManifestUnknown, PreconditionFailed
+from quayframe.data.tables import Manifest, Repository, Tag
+from quayframe.errors import ManifestUnknown, NameUnknown, PreconditionFailed
 
 from .activity import Activity
 from .clock import now_ms
@@ -86,6 +86,10 @@ class Tags:
         repository_id = allowed.repository_id
 
         def work(tx: Tx) -> None:
+            # In turn with pushes: a manifest that gets another tag now keeps its signatures.
+            there = (Repository.id == repository_id) & Repository.deleted_ms.is_null()
+            if not tx.in_turn(Repository.select(Repository.id).where(there)):
+                raise NameUnknown()
             head = self._heads.find(tx, repository_id, tag)
             if head is not None and not head.is_live(now_ms()):
                 head = None
