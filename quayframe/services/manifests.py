@@ -20,10 +20,11 @@ from quayframe.errors import (
     TooManyTags,
 )
 from quayframe.oci import manifest as oci
+from quayframe.oci import media
 from quayframe.oci.digest import Digest
 from quayframe.oci.manifest import Manifest
 
-from . import artifact_types, blobs, expirations, manifest_labels
+from . import artifact_types, blobs, expirations, listed, manifest_labels
 from .activity import Activity
 from .artifact_types import ArtifactTypes
 from .clock import now_ms
@@ -168,6 +169,8 @@ class Manifests:
             tx.insert_absent(ManifestBlob, manifest=manifest_id, blob=blob_id)
         for child_id in sorted(children.values()):
             tx.insert_absent(ManifestChild, parent=manifest_id, child=child_id)
+        if self._rules.sparse:
+            listed.claim(tx, repository_id, manifest_id, str(digest), len(body))
         if is_new:
             acting = _acting(tx, parsed, children) if parsed.is_index else {}
             manifest_labels.write(tx, repository_id, manifest_id, {**acting, **labels})
@@ -202,6 +205,8 @@ class Manifests:
             if row[1] != child.size:
                 raise ManifestInvalid(f"child {digest} has {row[1]} bytes, not {child.size}")
             found[digest] = row[0]
+        if any(row[2] in media.INDEX_TYPES for row in rows.values()):
+            listed.check_depth(tx, found.values())
         return found
 
     def _row(

@@ -12,6 +12,8 @@ from . import keeping
 from .keeping import batches
 
 _ABOVE = ("index", "referrer")
+_DEEPEST = 64
+"""What more levels above keep is not found: nothing that is to be seen is so deep (visibility.py)."""
 
 
 def is_held(tx: Tx, repository_id: int, manifest_id: int, now: int, window_ms: int) -> bool:
@@ -19,7 +21,7 @@ def is_held(tx: Tx, repository_id: int, manifest_id: int, now: int, window_ms: i
     that the collector has yet to come to."""
     met: set[int] = set()
     level = {manifest_id}
-    while level:
+    for _ in range(_DEEPEST):
         reasons = keeping.of_manifests(tx.rows, repository_id, level, now, window_ms)
         if any(reason.rule not in _ABOVE for found in reasons.values() for reason in found):
             return True
@@ -27,6 +29,8 @@ def is_held(tx: Tx, repository_id: int, manifest_id: int, now: int, window_ms: i
         lists = {ident for ident in level if any(r.rule == "index" for r in reasons[ident])}
         refers = {ident for ident in level if any(r.rule == "referrer" for r in reasons[ident])}
         level = (_indexes(tx, lists) | _subjects(tx, repository_id, refers)) - met
+        if not level:
+            break
     return False
 
 

@@ -130,8 +130,9 @@ class TagEdits:
             before = self._db.value(_digest_of_live(row.id, tag))
             kind = events.CreateTag if before is None else events.MoveTag
             found.append(kind(**at, tag=tag, manifest_digest=change.digest, original_manifest_digest=before))
-        if isinstance(change.expiration, (int, float)):
-            found.append(events.ChangeTagExpiration(**at, tag=tag, expiration_date=int(change.expiration)))
+        if not isinstance(change.expiration, Unset):
+            date = None if change.expiration is None else int(change.expiration)
+            found.append(events.ChangeTagExpiration(**at, tag=tag, expiration_date=date))
         if change.immutable is not None and self._pins.enabled:
             said = change.immutable
             found.append(

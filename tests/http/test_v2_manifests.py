@@ -269,6 +269,18 @@ def test_a_child_may_be_missing_where_the_operator_says_so(
     assert repo.get(f"manifests/{sha256(here)}").status_code == 200
 
 
+def test_indexes_upon_indexes_have_a_bound(repo: Repo) -> None:
+    """What is listed is found from the top, also when nothing else shows it."""
+    leaf, body = repo.image()
+    for _ in range(16):
+        _, body = repo.index(None, [body])
+    assert repo.put("top", body, OCI_INDEX).status_code == 201
+    answer = repo.put("higher", index([body]), OCI_INDEX)
+
+    assert (answer.status_code, code(answer)) == (400, "MANIFEST_INVALID")
+    assert repo.get(f"manifests/{leaf}").status_code == 200
+
+
 def test_a_subject_that_is_not_there_is_no_error(repo: Repo) -> None:
     subject = descriptor(OCI_MANIFEST, sha256(b"later"), 5)
     answer = repo.put("signature", repo.image_body(subject=subject))

@@ -10,6 +10,7 @@ from protocol import Protocol, Repo
 
 from quayframe.data.tables import EventRow, Tag, TagInterval
 from quayframe.errors import Denied, InsufficientScope, NotFound, NotSignedIn, TagImmutable
+from quayframe.events import ChangeTagExpiration, Event
 from quayframe.services.clock import now_ms
 from quayframe.services.principal import ANONYMOUS
 from quayframe.services.tag_edits import Change, TagEdits
@@ -168,4 +169,24 @@ def test_who_may_not_write_changes_nothing(world: World) -> None:
         ):
             with pytest.raises((NotSignedIn, InsufficientScope, Denied)):
                 act(principal)  # type: ignore[no-untyped-call]
+    assert world.history("v1") == before
+
+
+@pytest.mark.parametrize("asked", [None, now_ms() / 1000 + 2 * DAY_S])
+def test_plugins_are_asked_about_each_change_of_an_end(
+    make_protocol: Callable[..., Protocol], monkeypatch: pytest.MonkeyPatch, asked: float | None
+) -> None:
+    """Also about one that takes the end away."""
+    world = World(make_protocol())
+    world.change("v1", Change(expiration=now_ms() / 1000 + DAY_S))
+    before = world.history("v1")
+
+    def refuse(event: Event) -> None:
+        assert isinstance(event, ChangeTagExpiration)
+        assert event.expiration_date == (None if asked is None else int(asked))
+        raise Denied("no")
+
+    monkeypatch.setattr(world.edits, "_check", refuse)
+    with pytest.raises(Denied):
+        world.change("v1", Change(expiration=asked))
     assert world.history("v1") == before
