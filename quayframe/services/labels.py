@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import peewee
+
 from quayframe import events
 from quayframe.data.content import Label as Row
 from quayframe.data.db import Database, Tx
@@ -17,7 +19,7 @@ from .access import Access, RepositoryRow
 from .activity import Activity
 from .clock import now_ms
 from .holds import keep_still
-from .manifest_labels import LONGEST_KEY, SOURCE, media_type_of
+from .manifest_labels import LONGEST_KEY, MOST_CHARACTERS, SOURCE, media_type_of
 from .manifest_views import Found
 from .principal import Principal
 from .repositories import Check
@@ -40,6 +42,8 @@ RESERVED = (
 """Beginnings of keys that the API does not give away."""
 MOST = 1000
 """Labels of one manifest."""
+MOST_LENGTH = 2 * MOST_CHARACTERS
+"""Of their values together, its own among them: one answer holds them all."""
 # A separator stands between letters or digits, never beside another one.
 _is_key = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*").fullmatch
 _BAD_KEY = (
@@ -120,9 +124,14 @@ class Labels:
 
         def work(tx: Tx) -> None:
             _keep(tx, manifest)
-            there = tx.rows(Row.select(Row.id).where(Row.manifest == manifest.id).limit(MOST))
-            if len(there) >= MOST:
+            said = peewee.fn.COALESCE(peewee.fn.SUM(peewee.fn.LENGTH(Row.value)), 0)
+            count, length = tx.rows(
+                Row.select(peewee.fn.COUNT(Row.id), said).where(Row.manifest == manifest.id)
+            )[0]
+            if count >= MOST:
                 raise Refused(f"a manifest has at most {MOST} labels")
+            if length + len(value) > MOST_LENGTH:
+                raise Refused(f"the values of a manifest's labels have at most {MOST_LENGTH} characters")
             tx.insert(
                 Row,
                 uuid=label.id,

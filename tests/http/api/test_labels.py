@@ -218,6 +218,18 @@ def test_a_manifest_has_at_most_a_thousand_labels(images: Images, digest: str) -
     assert len(listed(images, digest)) == 1000
 
 
+def test_the_values_of_a_manifests_labels_have_a_bound(images: Images, digest: str) -> None:
+    """One answer holds them all."""
+    for _ in range(2):
+        assert add(images, digest, value="v" * 1_000_000).status_code == 201
+    before = len(listed(images, digest))
+    result = add(images, digest, value="v" * 100_000)
+
+    assert result.status_code == 400
+    assert "at most" in result.json["message"]
+    assert len(listed(images, digest)) == before
+
+
 @pytest.mark.parametrize(("state", "number"), [("READ_ONLY", 1), ("MIRROR", 2)])
 def test_a_frozen_repository_keeps_its_labels(images: Images, digest: str, state: str, number: int) -> None:
     path = add(images, digest).headers["location"]
