@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -17,6 +19,9 @@ from .blobs import Blobs
 from .findings import Finding
 from .storage import Storage
 
+# With the id of an upload behind it. A plain key is what an original registry left, whose rows may be yet
+# to come.
+_is_ours = re.compile(r"sha(?:256|512)/[0-9a-f]{2}/[0-9a-f]+\.[^/]+").fullmatch
 BATCH = 500
 PATIENCE_S = 60.0
 STUBBORN = 5
@@ -59,10 +64,12 @@ class StorageCheck:
                     return
                 last = rows[-1][0]
                 kinds = list(pool.map(lambda row: self._fault(row, digests), rows))
+                away = _away(rows, kinds)
                 for row, kind in zip(rows, kinds, strict=True):
                     # Once more: it may have been replaced or collected while it was looked at.
                     if kind is not None and self._stands(row) and self._fault(row, digests) == kind:
-                        yield Finding(kind, f"{row[4]} ({row[2]})", row[1], self._forget(row))
+                        repair = None if row[1] in away else self._forget(row, kind)
+                        yield Finding(kind, f"{row[4]} ({row[2]})", row[1], repair)
                 done += len(rows)
                 self._tell("objects of blobs", done)
 
@@ -88,8 +95,9 @@ class StorageCheck:
         same = (BlobPlacement.id == row[0]) & (BlobPlacement.storage_key == row[2])
         return self._db.one(BlobPlacement.select(BlobPlacement.id).where(same)) is not None
 
-    def _forget(self, row: tuple[Any, ...]) -> Callable[[Tx], bool]:
-        """The placement goes, its object with it: an upload of the same bytes makes a new one."""
+    def _forget(self, row: tuple[Any, ...], kind: str) -> Callable[[Tx], bool]:
+        """The placement goes, its object with it: an upload of the same bytes makes a new one. An object
+        that was not there may turn up again, and is not deleted then."""
         ident, location, key, blob_id = row[:4]
 
         def repair(tx: Tx) -> bool:
@@ -97,7 +105,8 @@ class StorageCheck:
             same = (BlobPlacement.id == ident) & (BlobPlacement.storage_key == key)
             if not tx.run(BlobPlacement.delete().where(same)):
                 return False
-            self._blobs.discard(tx, location, key)
+            if kind != "missing-object":
+                self._blobs.discard(tx, location, key)
             return True
 
         return repair
@@ -122,7 +131,8 @@ class StorageCheck:
             for few in pieces(strange, BATCH):
                 for key in self._unnamed(location, few):
                     if self._is_there(location, key):
-                        repair = self._discard(location, key) if settled else None
+                        certain = settled and _is_ours(key)
+                        repair = self._discard(location, key) if certain else None
                         yield Finding("orphan-object", key, location, repair)
 
     def _unnamed(self, location: str, keys: Collection[str]) -> list[str]:
@@ -174,6 +184,14 @@ class StorageCheck:
         )
         for location, key, error in rows:
             yield Finding("undeletable", f"{key}: {error}", location)
+
+
+def _away(rows: list[tuple[Any, ...]], kinds: list[str | None]) -> set[str]:
+    """Locations where most objects of these placements are missing: it is the storage that is not there (an
+    empty mount, another bucket), and what is forgotten now would be lost."""
+    looked = Counter(row[1] for row in rows)
+    missing = Counter(row[1] for row, kind in zip(rows, kinds, strict=True) if kind == "missing-object")
+    return {location for location, count in missing.items() if 2 * count > looked[location]}
 
 
 def pieces(items: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -280,3 +281,40 @@ def test_storage_that_is_away_is_not_taken_for_empty(world: World, monkeypatch: 
         world.run(repair=True)
     monkeypatch.undo()
     assert world.kinds() == []
+
+
+def test_a_folder_that_is_not_mounted_is_not_repaired(world: World) -> None:
+    """It comes back with all that was in it."""
+    storage = world.protocol.data / "storage"
+    away = storage.rename(world.protocol.data / "away")
+    found = world.run(repair=True)
+    assert {(told.finding.kind, told.repaired) for told in found} == {("missing-object", None)}
+    if storage.exists():
+        shutil.rmtree(storage)
+    away.rename(storage)
+
+    assert world.run(digests=True) == []
+    assert world.db.rows(t.Trash.select(t.Trash.id)) == []
+
+
+def test_an_object_that_turns_up_again_is_not_deleted(world: World) -> None:
+    file = world.file()
+    data = file.read_bytes()
+    file.unlink()
+    assert [told.repaired for told in world.run(repair=True)] == [True]
+    file.write_bytes(data)
+    world.write(t.Trash.update(due_ms=1))
+    while world.protocol.registry.collector.empty_trash():
+        pass
+
+    assert file.read_bytes() == data
+
+
+def test_what_another_registry_left_is_told_and_stays(world: World) -> None:
+    """Its rows may be yet to come."""
+    file = world.file()
+    file.with_name("0" * 64).write_bytes(b"of an original registry")
+
+    assert [(told.finding.kind, told.repaired) for told in world.run(repair=True)] == [
+        ("orphan-object", None)
+    ]
