@@ -26,6 +26,8 @@ from .visibility import live
 MOST = 100
 USUAL = 50
 _FARTHEST = 2**40
+_INDEX_BYTES = 8 * 1024 * 1024
+"""Of indexes that are read for one page; of those beyond it is not said what they list."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Wanted:
 @dataclass(frozen=True)
 class Period:
     """A tag while it named one manifest, times in ms. `size`: the sum of the layers' in bytes, None for an
-    index. `immutable`: now. `children`: of an index, {digest: whether it is here}."""
+    index. `immutable`: now. `children`: of an index, {digest: whether it is here}; None where that would take
+    too long."""
 
     name: str
     digest: str
@@ -50,7 +53,7 @@ class Period:
     end_ms: int | None
     reversion: bool
     immutable: bool
-    children: dict[str, bool] = field(default_factory=dict)
+    children: dict[str, bool] | None = field(default_factory=dict)
 
 
 class TagHistory:
@@ -127,19 +130,19 @@ class TagHistory:
             TagInterval.select(
                 key, Tag.name, Manifest.id, Manifest.digest, Manifest.media_type, Manifest.layers_size,
                 TagInterval.start_ms, TagInterval.end_ms, TagInterval.reversion,
-                Tag.start_ms, Tag.immutable, Tag.immutable_reason,
+                Tag.start_ms, Tag.immutable, Tag.immutable_reason, Manifest.size,
             )
             .join(Tag, on=current if by_head else (TagInterval.tag == Tag.id))
             .join(Manifest, on=(Manifest.id == TagInterval.manifest))
             .where(key.in_(list(ids)))
         )  # fmt: skip
         rows = self._db.rows(query)
-        indexes = {row[2] for row in rows if row[4] in INDEX_TYPES}
-        children = self._children(indexes)
+        indexes = {row[2]: int(row[12]) for row in rows if row[4] in INDEX_TYPES}
+        children = self._children(_fitting(indexes))
         pinned = self._pins.reading(self._db, repository_id)
         now = now_ms()
         found = {}
-        for ident, name, manifest, digest, media, size, start, end, back, head, flag, why in rows:
+        for ident, name, manifest, digest, media, size, start, end, back, head, flag, why, _ in rows:
             is_live = start == head and (end is None or end > now)
             found[ident] = Period(
                 name=name,
@@ -150,7 +153,7 @@ class TagHistory:
                 end_ms=end,
                 reversion=bool(back),
                 immutable=is_live and pinned(name, bool(flag), why) is not None,
-                children=children.get(manifest, {}),
+                children=children.get(manifest) if manifest in indexes else {},
             )
         return found
 
@@ -178,6 +181,19 @@ class TagHistory:
             }
             for ident, body, media in bodies
         }
+
+
+def _fitting(indexes: dict[int, int]) -> set[int]:
+    """Those, the small ones first, that together are not too long. A page
+    may show a hundred of four megabytes."""
+    found: set[int] = set()
+    room = _INDEX_BYTES
+    for ident, size in sorted(indexes.items(), key=lambda one: one[1]):
+        room -= size
+        if room < 0:
+            break
+        found.add(ident)
+    return found
 
 
 def parse_filter(text: str) -> Wanted | None:

@@ -33,7 +33,8 @@ class ListQuery(Query):
 
 class TagView(TypedDict):
     """A tag while it names, or named, a manifest. `start_ts` and `end_ts` are seconds since the epoch; an
-    end is there only where there is one. `size`: of the layers as they are stored, null for an index."""
+    end is there only where there is one. `size`: of the layers as they are stored, null for an index. What an
+    index lists is left out where the indexes of a page are too long for it."""
 
     name: str
     reversion: bool
@@ -193,7 +194,7 @@ def view(period: Period, *, with_pin: bool) -> TagView:
         end = min(period.end_ms, LAST_MS)
         found["end_ts"] = end // 1000
         found["expiration"] = rfc2822(end) or ""
-    if period.is_index:
+    if period.is_index and period.children is not None:
         present = sum(period.children.values())
         found["is_sparse"] = present < len(period.children)
         found["child_manifest_count"] = len(period.children)

@@ -12,6 +12,7 @@ from manifest_world import Images
 from tag_world import DAY, TAG, index, kind, logged, names, put, tags
 
 from quayframe.data.tables import Tag, TagInterval
+from quayframe.services import tag_history
 from quayframe.services.clock import now_ms
 
 
@@ -50,6 +51,22 @@ def test_an_index_says_what_it_lists_and_whether_that_is_here(images: Images) ->
     assert (tag["is_manifest_list"], tag["size"]) == (True, None)
     assert (tag["is_sparse"], tag["child_manifest_count"], tag["present_child_count"]) == (True, 2, 1)
     assert tag["child_manifests_presence"] == {first: True, second: False}
+
+
+def test_indexes_that_are_too_long_for_a_page_say_less(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a hundred would take the memory of many."""
+    first, _ = images.push(None)
+    second, _ = images.push(None)
+    index(images, "long", first, second)
+    index(images, "short", first)
+    monkeypatch.setattr(tag_history, "_INDEX_BYTES", 350)
+    long, short = (tags(images, specificTag=name)[0] for name in ("long", "short"))
+
+    assert short["child_manifests_presence"] == {first: True}
+    assert (long["is_manifest_list"], long["size"]) == (True, None)
+    assert {"is_sparse", "child_manifest_count", "child_manifests_presence"}.isdisjoint(long)
 
 
 def test_the_history_has_every_period_and_the_active_list_what_is(images: Images) -> None:
