@@ -87,7 +87,7 @@ check: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy quayframe bench
 	@for folder in $(PLUGINS) $(EXAMPLES); do \
-		echo "mypy $$folder"; MYPYPATH=tests:$$folder $(BIN)/mypy $$folder; done
+		echo "mypy $$folder"; MYPYPATH=tests:$$folder:$$folder/tests $(BIN)/mypy $$folder; done
 	@for folder in $(filter-out tests/plugins/template_storage/%,$(TESTED)); do \
 		echo "mypy $$folder"; MYPYPATH=tests:$$folder $(BIN)/mypy $$folder*.py; done
 	$(BIN)/lint-imports --no-cache

@@ -20,7 +20,8 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "te",
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests that match; the first that fits is taken.
+    """What happens to the next `times` requests that match; the first that fits is taken. `content_range`
+    is looked for in the header Content-Range.
 
     `status`: this answer, and nothing reaches the server. `delay_s`: silence before all else.
     `cut_request`: the connection is cut when so many bytes of the body have come. `cut_answer`: it is cut
@@ -29,6 +30,7 @@ class Fault:
 
     method: str = ".*"
     target: str = ""
+    content_range: str = ""
     times: int = 1
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -38,9 +40,10 @@ class Fault:
     cut_answer: int | None = None
     lost: bool = False
 
-    def fits(self, method: str, target: str) -> bool:
-        found = re.fullmatch(self.method, method) and re.search(self.target, target)
-        return self.times > 0 and bool(found)
+    def fits(self, method: str, target: str, content_range: str) -> bool:
+        if self.times <= 0 or not re.fullmatch(self.method, method):
+            return False
+        return bool(re.search(self.target, target) and re.search(self.content_range, content_range))
 
 
 class FaultProxy:
@@ -54,6 +57,7 @@ class FaultProxy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.proxy = self  # type: ignore[attr-defined]
+        self.own_authority = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> FaultProxy:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -66,7 +70,7 @@ class FaultProxy:
     @property
     def url(self) -> str:
         """With the path of the server's own."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}{self._upstream.path}"
+        return f"http://{self.own_authority}{self._upstream.path}"
 
     @property
     def authority(self) -> str:
@@ -83,11 +87,11 @@ class FaultProxy:
         """How many requests of this kind came since `fail`."""
         return sum(1 for m, t in self.asked if re.fullmatch(method, m) and re.search(target, t))
 
-    def take(self, method: str, target: str) -> Fault | None:
+    def take(self, method: str, target: str, content_range: str) -> Fault | None:
         with self._lock:
             self.asked.append((method, target))
             for fault in self._faults:
-                if fault.fits(method, target):
+                if fault.fits(method, target, content_range):
                     fault.times -= 1
                     return fault
         return None
@@ -102,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         proxy: FaultProxy = self.server.proxy  # type: ignore[attr-defined]
-        fault = proxy.take(self.command, self.path) or Fault()
+        content_range = self.headers.get("Content-Range", "")
+        fault = proxy.take(self.command, self.path, content_range) or Fault()
         try:
             time.sleep(fault.delay_s)
             body = b"".join(self._body(fault))
@@ -148,6 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _CutError
             length = answer.getheader("Content-Length")
             headers = {n: v for n, v in answer.getheaders() if n.lower() not in _HOP}
+            if "Location" in headers:
+                # What the server sends on is to come through here too.
+                headers["Location"] = headers["Location"].replace(proxy.authority, proxy.own_authority)
             pieces: Iterator[bytes] = iter(lambda: answer.read(PIECE), b"")
             if length is None:
                 whole = b"".join(pieces)

@@ -148,16 +148,19 @@ class GoogleCloudStorage(StorageBackend):
 
     def _join(self, state: State, target: str, size: int) -> None:
         """Makes the object of the upload's parts and its tail. Raises UploadLost."""
+        if self._head(self._part(state.id, _MARKER)) is None:
+            # Gone, unless another process has committed the upload since we looked.
+            if not self._is_done(state.id, target, size):
+                raise UploadLost(f"no upload {state.id}")
+            return
         metadata = {"upload": state.id}
         names = [name for name, _ in state.parts]
         if not names:
-            if self._head(self._part(state.id, _MARKER)) is None:
-                raise UploadLost(f"no upload {state.id}")
             try:
                 self._call("commit", lambda: self._wire.insert(target, state.tail, metadata, "0"), 412)
             except Refused:
                 if not self._is_done(state.id, target, size):
-                    raise StorageError(f"commit of {target}: something else is there") from None
+                    raise StorageError(f"commit of {target}: it was there, and is gone") from None
             return
         if state.tail:
             names.append(new_name())

@@ -68,7 +68,8 @@ class Calls:
     def translate(self, what: str, error: Refused, attempt: int) -> StorageError:
         """The error in the contract's terms, with the cure where there is one."""
         text = f"{what}, {self._where}: {error.status or 'no answer'} ({error.text[:300]})"
-        if error.no_bucket:
+        if error.no_bucket or error.status == 404:
+            # Who expects that an object may be missing has said so; what else there is is the bucket.
             return StorageUnavailable(
                 f"{text}: there is no bucket {self._bucket}: make it, or correct bucket_name"
             )
@@ -77,6 +78,8 @@ class Calls:
                 f"{text}: the credential is wrong, has expired or may not do this: give a valid "
                 "service_account_key or access_key and secret_key, and compare this machine's clock"
             )
+        if error.status == 410:
+            return StorageUnavailable(text)
         if error.passing:
             return StorageUnavailable(f"{text}, after {attempt} attempt{'s' * (attempt > 1)}")
         return StorageError(text)

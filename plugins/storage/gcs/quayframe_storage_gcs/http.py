@@ -50,6 +50,8 @@ def send_range(
     answer = asked(session, "PUT", url, data=data, headers=headers, timeout=timeout)
     if answer.status_code in {200, 201}:
         return None
+    if answer.status_code in {404, 410}:
+        raise Refused(410, "the service has forgotten the resumable upload")
     if answer.status_code != 308:
         raise refused(answer)
     received = _RECEIVED.fullmatch(answer.headers.get("Range", ""))
@@ -74,5 +76,6 @@ def is_about_the_bucket(text: str) -> bool:
 
 
 def milliseconds(text: str) -> int:
-    """Of a time like 2026-01-31T12:00:00.123Z."""
-    return int(datetime.fromisoformat(text).timestamp() * 1000)
+    """Of a time like 2026-01-31T12:00:00.123Z; the end of the second where it has no fraction."""
+    found = int(datetime.fromisoformat(text).timestamp() * 1000)
+    return found if "." in text else found + 999

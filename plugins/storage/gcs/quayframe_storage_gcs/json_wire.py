@@ -41,6 +41,9 @@ class JsonWire:
             _http=http,
             client_options={"api_endpoint": config.endpoint_url},
         )
+        # Newer versions ask for the bucket's own description in threads of theirs, for traces that nobody
+        # reads here; it would cost requests, and a right that a service account may not have.
+        self._client._bucket_metadata_cache = None
         self._bucket = self._client.bucket(config.bucket_name)
         self._plain = new_session()
         self._options: dict[str, Any] = {"timeout": self._timeout, "retry": None}
@@ -125,6 +128,7 @@ def _found(blob: Any) -> Found:
 def _refusals() -> Iterator[None]:
     """The library's many errors as Refused."""
     import requests
+    import urllib3
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth import exceptions as auth
     from google.cloud.storage import exceptions as media  # type: ignore[import-untyped]
@@ -142,7 +146,7 @@ def _refusals() -> Iterator[None]:
     except auth.RefreshError as error:
         # The account's key is not taken any more, unless the token server itself was in trouble.
         raise Refused(None if error.retryable else 401, str(error.args[0])) from error
-    except (requests.RequestException, OSError, media.DataCorruption) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, media.DataCorruption) as error:
         raise Refused(None, type(error).__name__) from error
     except media.InvalidResponse as error:
         raise Refused(error.response.status_code, "unexpected answer") from error

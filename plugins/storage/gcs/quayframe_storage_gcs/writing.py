@@ -77,6 +77,8 @@ class Sender:
             found = self._again(
                 session, self._sending(session, rest, f"bytes {have}-{end - 1}/{total}"), total
             )
+            if found is None and total == "*":
+                raise StorageUnavailable("append: the service ended the upload before its end")
             if found is None or (total == "*" and found == end):
                 return
             # Somebody who lost what he had said he has: begin again where we still can.

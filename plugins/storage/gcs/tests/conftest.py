@@ -8,7 +8,6 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,14 @@ import pytest
 
 # The servers that all of the project's tests share.
 TESTS = Path(__file__).parents[4] / "tests"
-if str(TESTS) not in sys.path:
-    sys.path.append(str(TESTS))
+for folder in (str(TESTS), str(Path(__file__).parent)):
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 import servers  # noqa: E402
+from hmac_gateway import ACCESS, SECRET, HmacGateway  # noqa: E402
 from object_servers import FakeGcs  # noqa: E402
+from token_server import TokenServer  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -37,36 +39,9 @@ def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
         yield server
 
 
-class TokenServer(ThreadingHTTPServer):
-    """Gives tokens to service accounts, or refuses them with `refusal`."""
-
-    daemon_threads = True
-    refusal: str | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/token"
-
-
-class _Tokens(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        refusal = getattr(self.server, "refusal", None)
-        answer = {"error": refusal} if refusal else {"access_token": "token", "expires_in": 3600}
-        body = json.dumps(answer).encode()
-        self.send_response(400 if refusal else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """The tests say themselves what went wrong."""
-
-
 @pytest.fixture(scope="session")
 def session_tokens() -> Iterator[TokenServer]:
-    server = TokenServer(("127.0.0.1", 0), _Tokens)
+    server = TokenServer()
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.shutdown()
@@ -110,3 +85,18 @@ def config(fake_gcs: FakeGcs, tokens: TokenServer, private_key: str) -> dict[str
         "endpoint_url": fake_gcs.url,
         "storage_path": "/datastorage/registry",
     }
+
+
+@pytest.fixture
+def gateway(fake_gcs: FakeGcs) -> Iterator[HmacGateway]:
+    """The XML interface, with signatures checked."""
+    with HmacGateway(fake_gcs.url) as server:
+        yield server
+        assert server.refused == []
+
+
+@pytest.fixture
+def hmac_config(config: dict[str, Any], gateway: HmacGateway) -> dict[str, Any]:
+    """The same bucket by an HMAC key."""
+    kept = {name: value for name, value in config.items() if name != "service_account_key"}
+    return {**kept, "access_key": ACCESS, "secret_key": SECRET, "endpoint_url": gateway.url}

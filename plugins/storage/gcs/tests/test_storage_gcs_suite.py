@@ -19,3 +19,13 @@ class TestGoogleCloudStorage(StorageSuite):
     @pytest.fixture
     def make_backend(self, config: dict[str, Any]) -> BackendFactory:
         return BackendFactory(GoogleCloudStorage, config)
+
+
+class TestGoogleCloudStorageByHmacKey(StorageSuite):
+    many_chunks: ClassVar[int] = 12_000 if LONG else 100
+    # fake-gcs-server lists whole seconds in XML.
+    clock_step_ms: ClassVar[int] = 1100
+
+    @pytest.fixture
+    def make_backend(self, hmac_config: dict[str, Any]) -> BackendFactory:
+        return BackendFactory(GoogleCloudStorage, hmac_config)
