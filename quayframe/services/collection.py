@@ -175,7 +175,9 @@ class Collection:
     def _of_repository(self, repository_id: int) -> Work:
         def work(tx: Tx, ids: Sequence[int]) -> Counts:
             # Pushes of manifests to this repository take the same turn.
-            tx.in_turn(Repository.select(Repository.id).where(Repository.id == repository_id))
+            if not tx.in_turn(Repository.select(Repository.id).where(Repository.id == repository_id)):
+                # Another collector has taken it away as a whole.
+                return Counts()
             mine = Manifest.id.in_(list(ids))
             rows = tx.lock(Manifest.select(Manifest.id, Manifest.digest).where(mine).order_by(Manifest.id))
             digests = {ident: str(digest) for ident, digest in rows}

@@ -117,6 +117,7 @@ class Watch:
             if place in deleted:
                 left.append(place)
             self._tags(place, ident)
+            self._holds(place, ident)
             self._manifests(place, ident)
             self._links(place, ident)
         return left
@@ -165,6 +166,17 @@ class Watch:
         assert not tagged, f"{place.full}:{name} ended, and its subject has a tag"
         self._rules.end(place, name, "subject")
         self._did["signatures followed later"] += 1
+
+    def _holds(self, place: Place, ident: int) -> None:
+        """One that has ended does not begin again when the clock goes back."""
+        there = self._world.holds(ident)
+        for digest, row in place.rows.items():
+            for reason, until in list(row.holds.items()):
+                if (digest, reason) not in there:
+                    assert until <= self._rules.now, f"{place.full}@{digest} has lost its hold ({reason})"
+                    del row.holds[reason]
+                else:
+                    assert there[digest, reason] == until
 
     def _manifests(self, place: Place, ident: int) -> None:
         there = self._world.manifests(ident)

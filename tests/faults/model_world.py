@@ -33,6 +33,7 @@ from quayframe.data import content as c
 from quayframe.data import tables as t
 from quayframe.data.db import Database
 from quayframe.services import clock
+from quayframe.services.collecting import MARK
 from quayframe.services.crypto import new_token
 from quayframe.services.fsck import Asked
 from quayframe.services.principal import Principal
@@ -217,6 +218,15 @@ class ModelWorld:
                 t.Manifest.select(t.Manifest.digest).where(t.Manifest.repository == place)
             )
         }
+
+    def holds(self, place: int) -> dict[tuple[str, str], int]:
+        """By (digest, reason), until when; without the collector's own marks."""
+        columns = (t.Manifest.digest, t.ManifestHold.reason, t.ManifestHold.expires_ms)
+        query = t.ManifestHold.select(*columns).join(
+            t.Manifest, on=(t.Manifest.id == t.ManifestHold.manifest)
+        )
+        mine = (t.Manifest.repository == place) & (t.ManifestHold.reason != MARK)
+        return {(digest, reason): until for digest, reason, until in self.db.rows(query.where(mine))}
 
     def links(self, place: int) -> dict[str, tuple[int | None, bool]]:
         """By digest, (expires_ms, whether it was deleted)."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from collecting_world import HOUR, WINDOW, World
+from collecting_world import HOUR, WINDOW, World, pass_time
 from protocol import Protocol, code
 
 from quayframe.data import tables as t
@@ -257,3 +257,28 @@ def test_each_kind_can_be_switched_off(
     rows = world.db.rows(t.Repository.select(t.Repository.deleted_name))
     assert {name for (name,) in rows} == left
     assert code(repo.get("manifests/v1")) in ("NAME_UNKNOWN", "UNAUTHORIZED")
+
+
+def test_what_another_collector_takes_away_in_the_meantime_is_no_trouble(world: World) -> None:
+    repo = world.protocol.repo()
+    for at in range(12):
+        body = repo.image_body()
+        repo.put("v1", body)
+        repo.index("multi", [body])
+        repo.image()
+        world.protocol.registry.repositories.delete(SYSTEM, repo.path)
+        pass_time(world.db, WINDOW + HOUR)
+        asked = 0
+
+        def go(at: int = at) -> bool:
+            nonlocal asked
+            if asked == at:
+                world.collect()
+            asked += 1
+            return True
+
+        world.protocol.registry.content.garbage.round(go)
+        world.collect()
+        assert world.left() == {}
+        assert asked > 0
+        repo = world.protocol.repo()
