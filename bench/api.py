@@ -20,8 +20,8 @@ REPOSITORIES = 10_000
 SCOPE = "repo:read user:read org:admin"
 
 
-class Account:
-    """An organization with 10,000 repositories, a robot and an OAuth token, made when first asked for."""
+class SignedIn:
+    """The session of the first user, as a browser has it."""
 
     def __init__(self, subject: Quayframe) -> None:
         self._session = requests.Session()
@@ -29,24 +29,32 @@ class Account:
         token = self._session.get(f"{subject.url}/csrf_token", timeout=30).json()["csrf_token"]
         self._session.headers["X-CSRF-Token"] = token
         name, password = subject.credentials
-        self._send("POST", "signin", {"username": name, "password": password})
-        self._send("POST", "organization/", {"name": "bench"})
-        app = self._send("POST", "organization/bench/applications", {"name": "bench"})
-        path = f"organization/bench/applications/{app['client_id']}/tokens"
-        self.token = str(self._send("POST", path, {"name": "bench", "scope": SCOPE})["token"])
-        robot = self._send("PUT", "organization/bench/robots/puller")
-        pair = f"{robot['name']}:{robot['token']}".encode()
-        self.robot = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-        self.bearer = {"Authorization": f"Bearer {self.token}"}
-        self._fill(subject)
+        self.send("POST", "signin", {"username": name, "password": password})
 
-    def _send(self, method: str, path: str, body: Any = None) -> Any:
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """One operation below /api/v1/; gives its answer. Raises requests.HTTPError."""
         answer = self._session.request(method, self._base + path, json=body, timeout=30)
         answer.raise_for_status()
         fresh = answer.headers.get("X-Next-CSRF-Token")
         if fresh:
             self._session.headers["X-CSRF-Token"] = fresh
         return answer.json()
+
+
+class Account:
+    """An organization with 10,000 repositories, a robot and an OAuth token, made when first asked for."""
+
+    def __init__(self, subject: Quayframe) -> None:
+        send = SignedIn(subject).send
+        send("POST", "organization/", {"name": "bench"})
+        app = send("POST", "organization/bench/applications", {"name": "bench"})
+        path = f"organization/bench/applications/{app['client_id']}/tokens"
+        self.token = str(send("POST", path, {"name": "bench", "scope": SCOPE})["token"])
+        robot = send("PUT", "organization/bench/robots/puller")
+        pair = f"{robot['name']}:{robot['token']}".encode()
+        self.robot = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        self.bearer = {"Authorization": f"Bearer {self.token}"}
+        self._fill(subject)
 
     @staticmethod
     def _fill(subject: Quayframe) -> None:

@@ -32,6 +32,17 @@ class Connection:
         head = f"{method} {path} HTTP/1.1\r\n{self._common}Content-Length: {length}\r\n\r\n"
         self._socket.sendall(head.encode())
 
+    def ask(self, method: str, path: str, expected: int, body: bytes = b"", kind: str = "") -> dict[str, str]:
+        """A request with a small body of the media type `kind`; gives the answer's headers. Raises as
+        `answer` does."""
+        head = f"{method} {path} HTTP/1.1\r\n{self._common}Content-Length: {len(body)}\r\n"
+        head += f"Content-Type: {kind}\r\n" if kind else ""
+        self._socket.sendall(f"{head}\r\n".encode() + body)
+        return self.answer(expected)[0]
+
+    def close(self) -> None:
+        self._socket.close()
+
     def send_blob(self, file: int, length: int, suffix: bytes) -> None:
         """`length` bytes: the file, again and again where it is shorter, then `suffix`."""
         size = os.fstat(file).st_size

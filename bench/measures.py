@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import api, clients, content, memory, tags
+from bench import api, clients, collection, content, memory, tags
 from bench.report import Line, Results, at_most, times_best, times_v3
 from bench.subjects import REPOSITORY, Quayframe, Subject
 
@@ -187,7 +187,7 @@ ALL = [
     *_manifests(),
     Measure("tag-list", partial(_requests, "tags/list", "tag list, 100 tags, 16 conn.", 16, Line("1/s"))),
     Measure("auth", _auth, peers=False),
-    *(Measure(name, run, peers=False) for name, run in (*api.ALL, *tags.ALL)),
+    *(Measure(name, run, peers=False) for name, run in (*api.ALL, *tags.ALL, *collection.ALL)),
     Measure("blob-get-1", partial(_blob_get, 1)),
     Measure("blob-get-4", partial(_blob_get, 4)),
     Measure("blob-put-1", partial(_blob_put, 1)),

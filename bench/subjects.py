@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -114,19 +116,30 @@ class Subject:
 
 
 class Quayframe(Subject):
-    """This registry, as `quayframe serve` starts it without a configuration: embedded, request log on."""
+    """This registry, as `quayframe serve` starts it without a configuration: embedded, request log on.
+
+    :param config: keys of config.yaml, for measures that need some.
+    """
 
     ours = True
 
-    def __init__(self, name: str, server: str) -> None:
+    def __init__(self, name: str, server: str, config: dict[str, Any] | None = None) -> None:
         super().__init__(name)
         self.server = server
+        self._config = config
 
     def command(self) -> list[str]:
-        return [
-            *(sys.executable, "-m", "quayframe", "serve", "--server", self.server),
-            *("--data", str(self.folder / "data"), "--bind", self.host),
-        ]
+        return self.cli("serve", "--server", self.server, "--bind", self.host)
+
+    def cli(self, *arguments: str) -> list[str]:
+        """`quayframe ...` on its data and its configuration."""
+        command = [sys.executable, "-m", "quayframe", *arguments, "--data", str(self.folder / "data")]
+        if self._config is None:
+            return command
+        file = self.folder / "config.yaml"
+        keys = {"SECRET_KEY": "0" * 64, "DATABASE_SECRET_KEY": "1" * 64, "SUPER_USERS": ["admin"]}
+        file.write_text(json.dumps(keys | self._config))
+        return [*command, "--config", str(file)]
 
     @property
     def credentials(self) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -25,16 +24,6 @@ _CHUNK = 1000
 _MINUTE_MS = 60_000
 
 
-class OnPostgresql(Quayframe):
-    """The same registry, with its rows in a database server."""
-
-    def command(self) -> list[str]:
-        file = self.folder / "config.yaml"
-        keys = {"SECRET_KEY": "0" * 64, "DATABASE_SECRET_KEY": "1" * 64}
-        file.write_text(json.dumps({"DB_URI": POSTGRESQL, "SUPER_USERS": ["admin"], **keys}))
-        return [*super().command(), "--config", str(file)]
-
-
 def pages(bench: Any, subject: Subject, results: Results) -> None:
     """One page at a time, of a registry with its rows in SQLite."""
     assert isinstance(subject, Quayframe)
@@ -53,7 +42,7 @@ def pages_on_postgresql(bench: Any, subject: Subject, results: Results) -> None:
     if POSTGRESQL not in _filled:
         fill(POSTGRESQL)
         _filled.add(POSTGRESQL)
-    other = OnPostgresql(subject.name, subject.server)
+    other = Quayframe(subject.name, subject.server, {"DB_URI": POSTGRESQL})
     other.start(bench.folder / f"{subject.name}-postgresql")
     try:
         _measure(other, subject.name, ", PostgreSQL", bench.quick, results)
