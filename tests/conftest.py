@@ -18,6 +18,7 @@ for folder in sorted({file.parent for file in TESTS.rglob("*.py")} | {TESTS}):
         sys.path.append(str(folder))
 
 import servers  # noqa: E402
+from object_servers import Seaweedfs  # noqa: E402
 from protocol import Protocol  # noqa: E402
 
 from quayframe.data import migrations  # noqa: E402
@@ -57,6 +58,13 @@ def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Redis]:
     """The run's Redis. Never stop it, never flush it: others use it too."""
     with shared_server(servers.Redis, tmp_path_factory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweedfs]:
+    """The run's S3. Never stop it: others use it too; use a folder of your own in its bucket."""
+    with shared_server(Seaweedfs, tmp_path_factory) as server:
         yield server
 
 

@@ -22,7 +22,7 @@ class PartsAppend:
         self._state = state
         self._segments = list(state.segments)
         self._begun: list[Segment] = []
-        self._claim: str | None = None
+        self._extends = False
         self._number = 0
         self._pipeline = Pipeline(writers, self._written)
 
@@ -30,22 +30,22 @@ class PartsAppend:
         """Whether the bytes go on in the upload's last segment; if not, they begin one of their own."""
         if self._segments and self._segments[-1].parts < MOST_PARTS:
             last = self._segments[-1]
-            self._claim = claim(self._bucket, self._state.id, last)
+            self._extends = claim(self._bucket, self._state.id, last)
             self._number = last.parts + 1
             self._state = replace(self._state, more=True)
-        return self._claim is not None
+        return self._extends
 
     def run(self, begun: bytearray, stream: ByteStream) -> State:
         """Writes the tail's bytes with those that are read already, `begun`, and all of `stream`."""
         minimum = self._bucket.target.minimum_part
         try:
-            if self._claim is None:
+            if not self._extends:
                 self._new_segment()
             for body in cut(begun, stream, self._number, minimum):
                 self._write(body)
             self._pipeline.finish()
-        except BaseException as error:
-            self._undo(clean=self._pipeline.stop() and not isinstance(error, StorageError))
+        except BaseException:
+            self._undo()
             raise
         return replace(self._state, segments=tuple(self._segments), tail=(), rest=b"")
 
@@ -69,13 +69,11 @@ class PartsAppend:
     def _written(self, index: int, size: int, etag: str) -> None:
         self._segments[index] = self._segments[index].with_part(etag, size)
 
-    def _undo(self, *, clean: bool) -> None:
+    def _undo(self) -> None:
+        self._pipeline.stop()
         for segment in self._begun:
             with suppress(StorageError):
                 self._bucket.abort(self._key(segment.attempt), segment.mpu)
-        if clean and self._claim is not None:
-            with suppress(StorageError):
-                self._bucket.delete(self._claim)
 
     def _key(self, attempt: str) -> str:
         return self._bucket.target.root + segment_key(self._state.id, attempt)

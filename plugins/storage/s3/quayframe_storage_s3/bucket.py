@@ -191,6 +191,16 @@ class Bucket:
                 log.info("%s; attempt %d in %.1f s", failure.error, attempt + 1, wait)
                 time.sleep(wait)
 
+    def presigned(self, operation: str, expires_s: int, **params: Any) -> str:
+        """A URL by which anybody may do this; made here, but where the credentials have to be renewed."""
+        try:
+            url = self.client.generate_presigned_url(
+                operation, Params={"Bucket": self.name, **params}, ExpiresIn=expires_s
+            )
+        except Exception as error:
+            raise self._failure(f"URL of {params['Key']}", error).error from error
+        return str(url)
+
     def _once(self, operation: str, params: dict[str, Any], read_body: bool) -> dict[str, Any]:
         if not self._requests.acquire(timeout=_SLOT_WAIT_S):
             raise StorageUnavailable(f"{self.name}: all {self.target.connections} connections are in use")

@@ -7,8 +7,8 @@ itself alone may go on. Of two, the one that lists later sees both, whatever the
 listings of S3 show every write that was answered. Both may find that they are not alone: then neither goes
 on. Whoever may not, begins a segment of its own.
 
-A claim stays until the upload ends, also when its process was killed: its last request may still arrive. Only
-an append that failed with every request answered gives its claim back.
+A claim stays until the upload ends, also when its append failed or its process was killed: a request may
+still arrive, and some services list both of two parts that were written under one number.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from .bucket import Bucket
 from .value import Segment, folder, new_name
 
 
-def claim(bucket: Bucket, upload_id: str, segment: Segment) -> str | None:
-    """The key of the claim that lets its holder write behind the segment's parts; None = somebody else may
-    have."""
+def claim(bucket: Bucket, upload_id: str, segment: Segment) -> bool:
+    """Whether the caller, and nobody else ever, may write behind the segment's parts."""
     prefix = f"{bucket.target.root}{folder(upload_id)}c-{segment.attempt}-{segment.parts}-"
     mine = f"{prefix}{new_name()}"
     bucket.put(mine, b"")
-    others = [entry["Key"] for entry in bucket.listing(prefix) if entry["Key"] != mine]
-    return None if others else mine
+    return [entry["Key"] for entry in bucket.listing(prefix)] == [mine]

@@ -91,13 +91,10 @@ class Pipeline:
         while self._going:
             self._next()
 
-    def stop(self) -> bool:
-        """Returns when nothing is being written any more: whether every request so far was answered well."""
-        futures = [future for _, _, future in self._going]
+    def stop(self) -> None:
+        """Returns when nothing is being written any more; errors are nobody's now."""
+        wait([future for _, _, future in self._going if not future.cancel()])
         self._going.clear()
-        running = [future for future in futures if not future.cancel()]
-        wait(running)
-        return all(future.exception() is None for future in running)
 
     def _next(self) -> None:
         tag, size, future = self._going[0]

@@ -8,30 +8,21 @@ from urllib.parse import quote
 from quayframe.plugin.storage import UrlRequest
 
 from .bucket import Bucket
-from .failures import no_credentials
 
 LONGEST_S = 7 * 24 * 3600
 
 
 def presigned(bucket: Bucket, key: str, request: UrlRequest) -> str | None:
     """A URL of the bucket, signed for this request; None for methods other than GET and HEAD."""
-    from botocore import exceptions as boto  # type: ignore[import-untyped]
-
     operation = {"GET": "get_object", "HEAD": "head_object"}.get(request.method.upper())
     if operation is None:
         return None
-    params: dict[str, Any] = {"Bucket": bucket.name, "Key": key}
+    params: dict[str, Any] = {"Key": key}
     if request.content_type:
         params["ResponseContentType"] = request.content_type
     if request.filename:
         params["ResponseContentDisposition"] = disposition(request.filename)
-    try:
-        url = bucket.client.generate_presigned_url(
-            operation, Params=params, ExpiresIn=max(1, min(request.expires, LONGEST_S))
-        )
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
-        raise no_credentials(f"URL of {key}", error) from error
-    return str(url)
+    return bucket.presigned(operation, max(1, min(request.expires, LONGEST_S)), **params)
 
 
 def disposition(filename: str) -> str:
