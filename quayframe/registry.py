@@ -36,6 +36,7 @@ from quayframe.services.keys import Keys
 from quayframe.services.logins import Logins
 from quayframe.services.manifests import Manifests
 from quayframe.services.passwords import PasswordChecker
+from quayframe.services.pins import Pins
 from quayframe.services.pulls import Pulls
 from quayframe.services.referrers import Referrers
 from quayframe.services.repositories import Repositories
@@ -277,6 +278,7 @@ def _blobs(
         activity,
         repositories,
         check,
+        Pins(enabled=s.FEATURE_IMMUTABLE_TAGS),
         hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
         trash_delay_ms=0 if s.TESTING else TRASH_DELAY_MS,
     )

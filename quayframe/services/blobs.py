@@ -23,10 +23,12 @@ from quayframe.oci.digest import Digest
 from quayframe.oci.names import RepositoryName
 from quayframe.plugin.storage import ObjectNotFound, UrlRequest
 
+from . import pinned
 from .access import Access
 from .activity import Activity
 from .clock import now_ms
 from .gate import WIDTH, Allowed, Gate, Question
+from .pins import Pins
 from .principal import Principal
 from .repositories import Check, Repositories
 from .storage import Storage, missing
@@ -67,6 +69,7 @@ class Blobs:
         activity: Activity,
         repositories: Repositories,
         check: Check,
+        pins: Pins,
         *,
         hold_s: int,
         trash_delay_ms: int = TRASH_DELAY_MS,
@@ -78,6 +81,7 @@ class Blobs:
         self._activity = activity
         self._repositories = repositories
         self._check = check
+        self._pins = pins
         self._hold_ms = hold_s * 1000
         self._trash_delay_ms = trash_delay_ms
 
@@ -257,7 +261,9 @@ class Blobs:
     # -- deleting -----------------------------------------------------------------------------
 
     def delete(self, allowed: Allowed, digest: Digest) -> None:
-        """Ends a blob's visibility in this repository at once; the collector does the rest."""
+        """Ends a blob's visibility in this repository at once; the collector does the rest.
+
+        Raises BlobUnknown; TagImmutable where a tag that is pinned needs it."""
         event = events.DeleteBlob(
             **allowed.principal.at(allowed.name),
             digest=digest,
@@ -273,6 +279,8 @@ class Blobs:
             mine = (RepositoryBlob.repository == allowed.repository_id) & (RepositoryBlob.blob == blob_id)
             if blob_id is None or not tx.lock(RepositoryBlob.select(RepositoryBlob.id).where(mine & live)):
                 raise BlobUnknown()
+            assert allowed.repository_id is not None
+            pinned.refuse_blob(tx, self._pins, allowed.repository_id, blob_id)
             values = {"deleted_ms": now}
             if not _needed(tx, allowed.repository_id, blob_id):
                 # No manifest's going will give it an end: the collector may have it at once.

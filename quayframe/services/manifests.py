@@ -24,7 +24,7 @@ from quayframe.oci import media
 from quayframe.oci.digest import Digest
 from quayframe.oci.manifest import Manifest
 
-from . import artifact_types, blobs, expirations, listed, manifest_labels
+from . import artifact_types, blobs, expirations, listed, manifest_labels, pinned
 from .activity import Activity
 from .artifact_types import ArtifactTypes
 from .clock import now_ms
@@ -244,7 +244,9 @@ class Manifests:
     # -- deleting -----------------------------------------------------------------------------
 
     def delete(self, allowed: Allowed, digest: Digest) -> None:
-        """Ends a manifest's visibility here, and its tags; a new push gives it back."""
+        """Ends a manifest's visibility here, and its tags; a new push gives it back.
+
+        Raises ManifestUnknown; TagImmutable where a pinned tag names it, or an index that lists it."""
         event = events.DeleteManifest(
             **allowed.principal.at(allowed.name),
             digest=digest,
@@ -263,6 +265,7 @@ class Manifests:
             row = tx.lock(Row.select(Row.id).where(where))
             if not row or not visible(tx.rows, repository_id, {row[0][0]}, now_ms()):
                 raise ManifestUnknown()
+            pinned.refuse_manifest(tx, self._pins, repository_id, row[0][0])
             tags = self._tags.end_all(tx, repository_id, row[0][0])
             tx.run(Row.update(deleted_ms=now_ms()).where(Row.id == row[0][0]))
             tx.run(ManifestHold.delete().where(ManifestHold.manifest == row[0][0]))

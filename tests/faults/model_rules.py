@@ -218,7 +218,8 @@ class Rules:
             link.expires = self.now + HOLD
 
     def unlink(self, place: Place, blob: str) -> None:
-        """DELETE of a blob."""
+        """DELETE of a blob. Raises Immutable where a pinned tag needs it."""
+        self.refuse(place, [one for one in place.rows if blob in self.bodies[one].blobs])
         link = place.links[blob]
         link.deleted = True
         if not self.needed(place, blob):
@@ -314,9 +315,23 @@ class Rules:
         for name in names:
             if self.live(place.heads[name]):
                 self.end(place, name, "manifest")
+        self.refuse(place, [digest])
         row = place.rows[digest]
         row.deleted = True
         row.holds.clear()
+
+    def refuse(self, place: Place, digests: list[str]) -> None:
+        """Raises Immutable where a pinned tag names one of these, or an index above it."""
+        met: set[str] = set()
+        todo = list(digests)
+        while todo:
+            digest = todo.pop()
+            if digest not in met:
+                met.add(digest)
+                todo += self.parents(place, digest)
+        for head in self.live_heads(place):
+            if head.digest in met and self.pinned(place, head.name, head.pinned):
+                raise Immutable(head.name)
 
     def prune(self, place: Place, policy: Policy) -> None:
         """One policy over one place."""

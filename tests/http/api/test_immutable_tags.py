@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from api_client import ApiMaker, ApiWorld, Caller, Result
-from protocol import Repo
+from protocol import Repo, code
 
 TAG = "repository/boss/app/tag/v1"
 CONFIG: dict[str, Any] = {
@@ -76,6 +77,22 @@ def test_it_is_neither_moved_nor_ended(world: World, pin: Pin, act: Callable[[Wo
     assert (result.status_code, result.json["error_type"]) == (409, "tag_immutable"), result.text
     assert world.rows() == before
     assert [row["immutable"] for row in before if "end_ts" not in row] == [True]
+
+
+@pinned
+def test_what_it_needs_is_not_taken_from_under_it(world: World, pin: Pin) -> None:
+    """Neither a manifest that its index lists, nor a blob of that."""
+    image, body = world.repo.image()
+    world.repo.index("v1", [body])
+    pin(world)
+    layer, config = json.loads(body)["layers"][0]["digest"], json.loads(body)["config"]["digest"]
+    for rest in (f"manifests/{image}", f"blobs/{layer}", f"blobs/{config}"):
+        answer = world.repo.delete(rest)
+        assert (answer.status_code, code(answer)) == (409, "TAG_IMMUTABLE"), answer.text
+        assert world.repo.get(rest).status_code == 200
+
+    other, _ = world.repo.image()
+    assert world.repo.delete(f"manifests/{other}").status_code == 202
 
 
 @pinned
