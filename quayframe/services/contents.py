@@ -109,7 +109,7 @@ def build(ground: ContentGround) -> Content:
         referrers=referrers,
         manifest_views=ManifestViews(ground.db, configs, referrers),
         labels=Labels(ground.db, ground.access, ground.activity, ground.check, s.LABEL_KEY_RESERVED_PREFIXES),
-        policies=Policies(ground.db, ground.access, ground.activity),
+        policies=Policies(ground.db, ground.access, ground.activity, ground.check),
         pruning=pruning,
         lifecycles=Lifecycles(ground.db, pins, pruning, window_s=s.DEFAULT_TAG_EXPIRATION),
         garbage=_garbage(ground, heads, purging),

@@ -24,6 +24,7 @@ from .activity import Activity
 from .clock import now_ms
 from .lifecycle import Reason
 from .principal import Principal
+from .repositories import Check
 
 Kind = Literal["prune", "immutable"]
 METHODS = ("number_of_tags", "creation_date")
@@ -123,10 +124,11 @@ def immutable(pattern: str, matches: bool = True) -> Policy:
 
 
 class Policies:
-    def __init__(self, db: Database, access: Access, activity: Activity) -> None:
+    def __init__(self, db: Database, access: Access, activity: Activity, check: Check) -> None:
         self._db = db
         self._access = access
         self._activity = activity
+        self._check = check
 
     def owner(self, repository: RepositoryRow) -> Owner:
         """Raises NotFound when its namespace is just going."""
@@ -152,12 +154,13 @@ class Policies:
     def create(self, principal: Principal, owner: Owner, policy: Policy) -> str:
         """Stores a policy; its uuid. Raises InvalidRequest when it is there, NotFound for a namespace or a
         repository that is just going, NotSignedIn, InsufficientScope."""
+        ident = str(uuid.uuid4())
+        event = self._asked(principal, owner, "create", policy, ident)
 
         def work(tx: Tx) -> str:
             self._take_turn(tx, principal, owner)
             if tx.value(Row.select(peewee.fn.COUNT(Row.id)).where(_of(owner, policy.kind))) >= MOST:
                 raise InvalidRequest(f"a {owner.word} has at most {MOST} policies of a kind")
-            ident = str(uuid.uuid4())
             row = {"uuid": ident, "kind": policy.kind, "namespace": owner.namespace.id}
             repository = owner.repository.id if owner.repository else None
             made = tx.insert_absent(
@@ -165,13 +168,14 @@ class Policies:
             )
             if not made:
                 raise _duplicate(owner, policy)
-            self._record(tx, principal, owner, "create", policy, ident)
+            self._record(tx, principal, owner, event)
             return ident
 
         return self._db.write(work)
 
     def change(self, principal: Principal, owner: Owner, ident: str, policy: Policy) -> None:
         """Raises NotFound, InvalidRequest when another one says the same, NotSignedIn, InsufficientScope."""
+        event = self._asked(principal, owner, "change", policy, ident)
 
         def work(tx: Tx) -> None:
             self._take_turn(tx, principal, owner)
@@ -183,21 +187,21 @@ class Policies:
             if tx.one(Row.select(Row.id).where(same)) is not None:
                 raise _duplicate(owner, policy)
             tx.run(Row.update(**values).where(mine))
-            self._record(tx, principal, owner, "change", policy, ident)
+            self._record(tx, principal, owner, event)
 
         self._db.write(work)
 
     def delete(self, principal: Principal, owner: Owner, kind: Kind, ident: str) -> None:
         """What it has ended stays ended. Raises NotFound, NotSignedIn, InsufficientScope."""
+        self._allow(principal, owner)
+        event = self._asked(principal, owner, "delete", self.get(principal, owner, kind, ident), ident)
 
         def work(tx: Tx) -> None:
             self._take_turn(tx, principal, owner)
             mine = _of(owner, kind) & (Row.uuid == ident)
-            rows = tx.lock(stored(mine))
-            if not rows:
+            if not tx.run(Row.delete().where(mine)):
                 raise NotFound()
-            tx.run(Row.delete().where(mine))
-            self._record(tx, principal, owner, "delete", read(rows[0]), ident)
+            self._record(tx, principal, owner, event)
 
         self._db.write(work)
 
@@ -223,9 +227,11 @@ class Policies:
                 raise NotFound()
         self._allow(principal, owner)
 
-    def _record(
-        self, tx: Tx, principal: Principal, owner: Owner, verb: str, policy: Policy, ident: str
-    ) -> None:
+    def _asked(
+        self, principal: Principal, owner: Owner, verb: str, policy: Policy, ident: str
+    ) -> events.Event:
+        """The event of an act that plugins do not refuse. Raises NotSignedIn, InsufficientScope, Denied."""
+        self._allow(principal, owner)
         values: dict[str, Any] = {
             "policy": ident,
             "tag_pattern": policy.pattern,
@@ -235,9 +241,15 @@ class Policies:
             values |= {"method": policy.method, "value": policy.value}
         place = owner.repository
         by = principal.at(place) if place else principal.by(owner.namespace.name)
+        event = _EVENTS[policy.kind, owner.word][verb](**by, **values)
+        self._check(event)
+        return event
+
+    def _record(self, tx: Tx, principal: Principal, owner: Owner, event: events.Event) -> None:
+        place = owner.repository
         self._activity.record(
             tx,
-            _EVENTS[policy.kind, owner.word][verb](**by, **values),
+            event,
             namespace_id=owner.namespace.id,
             repository_id=place.id if place else None,
             performer_id=principal.account_id,
