@@ -218,8 +218,10 @@ class Collection:
         tx.run(Manifest.delete().where(Manifest.id.in_(ids)))
         blobs -= {blob for _, blob in keeping.needed(tx.rows, blobs, [repository_id])}
         for some in batches(blobs):
-            for_good = (RepositoryBlob.repository == repository_id) & RepositoryBlob.blob.in_(some)
-            for_good &= RepositoryBlob.expires_ms.is_null()
+            mine = (RepositoryBlob.repository == repository_id) & RepositoryBlob.blob.in_(some)
+            # Whoever brings a blob back now looks for manifests under this lock: before, or when all is done.
+            tx.lock(RepositoryBlob.select(RepositoryBlob.id).where(mine).order_by(RepositoryBlob.id))
+            for_good = mine & RepositoryBlob.expires_ms.is_null()
             shown = RepositoryBlob.deleted_ms.is_null()
             # A client that skipped an upload since HEAD said 200 has this long to push its manifest.
             tx.run(RepositoryBlob.update(expires_ms=now + self._hold_ms).where(for_good & shown))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from collecting_world import WINDOW, World, pass_time
-from protocol import Protocol, sha256
+from protocol import OCI_CONFIG, OCI_LAYER, Protocol, manifest, sha256
 
 from quayframe.data import tables as t
 from quayframe.data.db import MYSQL, POSTGRESQL, Database, Tx
@@ -139,4 +139,28 @@ def test_two_collectors_forget_no_manifest(two: Two) -> None:
             return
         World(two.other).collect()
         assert two.db.rows(t.Manifest.select(t.Manifest.id).where(t.Manifest.id == ident)) == []
+    pytest.fail("it never came to an end")
+
+
+def test_a_blob_that_comes_back_as_its_last_manifest_goes_is_not_linked_for_good(two: Two) -> None:
+    for number in range(20):
+        repo = two.one.repo()
+        data = b"the layer of round %d" % number
+        layer, _ = repo.blob(data)
+        config, _ = repo.blob(b"{}")
+        body = manifest((OCI_CONFIG, config, 2), [(OCI_LAYER, layer, len(data))])
+        assert repo.put("v1", body).status_code == 201
+        assert repo.delete(f"blobs/{layer}").status_code == 202
+        assert repo.delete("manifests/v1").status_code == 202
+        pass_time(two.db, 2 * WINDOW)
+        garbage: Any = two.other.registry.content.garbage
+        garbage._collection._intervals(lambda: True)
+        looking = partial(garbage._collection._manifests, lambda: True)
+        upload = partial(repo.do, "POST", f"blobs/uploads/?digest={layer}", data=data)
+        if not two.held(number, upload, looking):
+            assert number > 1
+            return
+        looking()
+        endless = t.RepositoryBlob.expires_ms.is_null()
+        assert two.db.rows(t.RepositoryBlob.select(t.RepositoryBlob.id).where(endless)) == []
     pytest.fail("it never came to an end")
