@@ -12,7 +12,7 @@ from quayframe.plugin.storage import ByteStream, ObjectNotFound, StorageBackend,
 from . import appending
 from .bucket import Bucket, MakeSession
 from .committing import Commits
-from .configs import Common, S3Config
+from .configs import SHORTEST_PART, Common, S3Config
 from .parts import Writers
 from .reading import Pieces
 from .uploads import Uploads
@@ -26,7 +26,7 @@ class S3Storage(StorageBackend):
     name = "S3Storage"
     title = "Amazon S3"
     Config: ClassVar[type[BaseModel]] = S3Config
-    minimum_chunk = 5 * 1024 * 1024
+    minimum_chunk = SHORTEST_PART
 
     def __init__(self, config: Common) -> None:
         self._bucket = Bucket(config.target(), self._session(config))

@@ -13,7 +13,7 @@ from contextlib import suppress
 from quayframe.plugin.storage import ObjectNotFound, StorageError, UploadLost
 
 from .bucket import Bucket
-from .configs import MIB
+from .configs import MIB, SHORTEST_PART
 from .failures import WrongPart
 from .reading import Pieces
 from .uploads import Uploads
@@ -127,6 +127,7 @@ class Commits:
 
 
 def ranges(size: int, longest: int) -> list[tuple[int, int]]:
-    """`size` bytes in pieces of about the same length, none above `longest`."""
-    count = -(-size // longest)
+    """`size` bytes in pieces of about the same length: none above `longest`, unless they were too short to be
+    parts otherwise."""
+    count = max(1, min(-(-size // longest), size // SHORTEST_PART))
     return [(size * i // count, size * (i + 1) // count) for i in range(count)]

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 Encryption = Literal["AES256", "aws:kms"]
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+SHORTEST_PART = 5 * MIB
+"""S3 takes no shorter part but the last."""
 
 
 @dataclass(frozen=True)

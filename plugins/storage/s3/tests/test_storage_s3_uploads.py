@@ -10,6 +10,7 @@ import pytest
 from fault_proxy import Fault, FaultProxy
 from object_servers import Seaweedfs
 from quayframe_storage_s3 import S3Storage, appending, parts
+from quayframe_storage_s3.committing import ranges
 from quayframe_storage_s3.configs import S3Config
 from quayframe_storage_s3.value import State
 
@@ -192,6 +193,17 @@ def test_more_parts_than_a_multipart_upload_may_have(
     used = backend.commit(upload, KEY)
     same(content(backend, used), pattern(60 * MIB, 1) + pattern(5 * MIB, 2) + b"end")
     assert left() == [used]
+
+
+@pytest.mark.parametrize("longest", [5 * MIB, 16 * MIB, 5 * 1024 * MIB])
+@pytest.mark.parametrize("size", [5 * MIB, 6 * MIB, 11 * MIB, 31 * MIB, 12 * 1024 * MIB + 1])
+def test_what_is_copied_in_pieces_is_whole_and_no_piece_is_too_short(size: int, longest: int) -> None:
+    pieces = ranges(size, longest)
+    assert [start for start, _ in pieces] == [0, *(stop for _, stop in pieces[:-1])]
+    assert pieces[-1][1] == size
+    lengths = [stop - start for start, stop in pieces]
+    assert min(lengths) >= 5 * MIB
+    assert max(lengths) <= max(longest, 10 * MIB)
 
 
 def test_a_part_that_was_written_over_never_becomes_another_object(
