@@ -21,6 +21,7 @@ _COMMANDS = {
     "sweep": "sweep:sweep",
     "gc": "gc:gc",
     "fsck": "fsck:fsck",
+    "db": "db:db",
     "recycle-bin": "recycle_bin:recycle_bin",
     "worker-process": "serve:worker_process",
 }

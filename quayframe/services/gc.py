@@ -16,6 +16,7 @@ from quayframe.errors import RegistryError
 from quayframe.plugin.storage import ObjectNotFound, StorageError
 
 from .clock import now_ms
+from .gc_holds import PREFIX, held
 from .logins import FORGET_MS
 from .mail import COUNT
 from .storage import Storage
@@ -62,13 +63,16 @@ class Collector:
 
     def empty_trash(self, limit: int = 500) -> int:
         """Deletes objects that are due; returns how many. One that cannot be deleted now is tried again
-        later, with back-off, and blocks no other; nor does a location that fails again and again."""
+        later, with back-off, and blocks no other; nor does a location that fails again and again. Nothing
+        goes while somebody copies the registry (`gc_holds`)."""
         rows = self._db.rows(
             Trash.select(Trash.id, Trash.location, Trash.storage_key, Trash.attempts)
             .where(Trash.due_ms <= now_ms())
             .order_by(Trash.due_ms)
             .limit(limit)
         )
+        if not rows or held(self._db):
+            return 0
         failures: dict[str, int] = {}
         deleted = 0
         for at in range(0, len(rows), BATCH):
@@ -112,7 +116,8 @@ class Collector:
         self._run(keys)
         self._run(Confirmation.delete().where(Confirmation.expires_ms < now))
         self._run(EndedSession.delete().where(EndedSession.expires_ms < now))
-        self._run(Lease.delete().where(Lease.name.startswith(COUNT) & (Lease.until_ms < now)))
+        ended = Lease.name.startswith(COUNT) | Lease.name.startswith(PREFIX)
+        self._run(Lease.delete().where(ended & (Lease.until_ms < now)))
 
     def _run(self, query: Any) -> None:
         self._db.write(lambda tx: tx.run(query))

@@ -16,6 +16,10 @@ from quayframe.errors import StartError
 from ..db import Database
 from .schema import Schema
 
+COPYING = "~copying "
+"""A name in the table of steps that begins so is the mark of a copy into this database (`data.copying`):
+no release knows such a step, so none runs on half of a database."""
+
 Step = tuple[str, Callable[[Schema], None]]
 
 
@@ -43,6 +47,10 @@ def pending(db: Database) -> list[str]:
     """The steps still to run. Raises StartError when the database is newer than this code."""
     done = applied(db)
     known = [name for name, _ in steps()]
+    if any(name.startswith(COPYING) for name in done):
+        raise StartError(
+            "a copy into this database is not finished; run quayframe db copy again, as it was begun"
+        )
     if unknown := [name for name in done if name not in known]:
         raise StartError(
             f"the database has the schema of a newer release (step {unknown[-1]}); "
