@@ -187,6 +187,8 @@ def growth(limit: int) -> Iterator[None]:
     assert most[0] - start < limit, f"it grew by {(most[0] - start) // MIB} MiB"
 
 
+# The longer a resumable upload, the slower fake-gcs-server takes each chunk.
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("interface", ["config", "hmac_config"])
 def test_a_long_append_and_its_read_take_little_memory(
     request: pytest.FixtureRequest, interface: str
