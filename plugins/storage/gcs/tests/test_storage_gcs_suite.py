@@ -25,6 +25,8 @@ class TestGoogleCloudStorageByHmacKey(StorageSuite):
     many_chunks: ClassVar[int] = 12_000 if LONG else 100
     # fake-gcs-server lists whole seconds in XML.
     clock_step_ms: ClassVar[int] = 1100
+    # The server in between is a thread of this process, and holds each chunk too.
+    memory_limit: ClassVar[int] = 32 * 1024 * 1024
 
     @pytest.fixture
     def make_backend(self, hmac_config: dict[str, Any]) -> BackendFactory:
