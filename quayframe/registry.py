@@ -144,7 +144,7 @@ def build(
         log.warning("configuration: %s", line)
     db = _database(settings)
     _schema(db, migrate)
-    storage = _storage(manager, loaded, settings)
+    storage = make_storage(manager, loaded, settings)
     return _wire(manager, loaded, settings, db, storage, Path(data_dir), processes)
 
 
@@ -185,7 +185,8 @@ def _database(settings: Settings) -> Database:
     return Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
 
 
-def _storage(manager: PluginManager, loaded: Loaded, settings: Settings) -> Storage:
+def make_storage(manager: PluginManager, loaded: Loaded, settings: Settings) -> Storage:
+    """The storage that the configuration names. Raises StartError."""
     backends: dict[str, StorageBackend] = {}
     for location, (engine, params) in (settings.DISTRIBUTED_STORAGE_CONFIG or {}).items():
         cls: Any = manager.provider("storage", engine).cls

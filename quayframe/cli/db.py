@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import opened, where
+from .common import bar, opened, where
 
 if TYPE_CHECKING:
-    from quayframe.services.db_copy import Copied, Progress
+    from quayframe.services.db_copy import Copied
 
 
 @click.group()
@@ -38,7 +36,7 @@ def copy(uri: str, more: bool, config_path: Path | None, data_dir: Path) -> None
     Killed or cut off, it is simply run again. At the end both sides are compared, table by table."""
     from quayframe.services.db_copy import DatabaseCopy
 
-    with opened(config_path, data_dir) as registry, _progress() as tell:
+    with opened(config_path, data_dir) as registry, bar() as tell:
         readonly = registry.settings.REGISTRY_STATE == "readonly"
         box = registry.tenancy.ground.box
         copied = DatabaseCopy(registry.db, box, readonly=readonly).run(uri, tell, more=more)
@@ -61,19 +59,3 @@ def _show(copied: Copied, *, readonly: bool, more: bool) -> None:
         click.echo(f"The copy is of {at}. Changes of rows that were there then are not seen here.")
     if more:
         click.echo("No registry starts on the target before a run without --more.")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on the terminal; nothing where standard error is none."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda what, done, of: None
-        return
-    columns = (TextColumn("{task.description:>20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda what, done, of: progress.update(task, description=what, completed=done, total=of)

@@ -22,6 +22,8 @@ _COMMANDS = {
     "gc": "gc:gc",
     "fsck": "fsck:fsck",
     "db": "db:db",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
     "recycle-bin": "recycle_bin:recycle_bin",
     "worker-process": "serve:worker_process",
 }

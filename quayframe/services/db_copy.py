@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -85,11 +85,19 @@ class DatabaseCopy:
         self._box = box
         self._readonly = readonly
 
-    def run(self, uri: str, tell: Progress = lambda what, done, of: None, *, more: bool = False) -> Copied:
+    def run(
+        self,
+        uri: str,
+        tell: Progress = lambda what, done, of: None,
+        *,
+        more: bool = False,
+        without: Collection[str] = (),
+    ) -> Copied:
         """Copies everything into the database that `uri` names.
 
         :param more: another run is to follow, which brings what came since; until then no registry
             starts on the target.
+        :param without: tables whose rows are left out; those in the target stay as they are.
         Raises ConfigError for the URI; Refused for a target that is not this copy's, or cannot hold a
         row; StartError for one of a newer release; Unavailable when a database is away: run it again."""
         hold = nullcontext() if self._readonly else gc_holds.hold(self._source, "db-copy")
@@ -101,7 +109,10 @@ class DatabaseCopy:
                 tops = {form.name: source.top(form) for form in forms}
                 known = _last_events(source, tops["event"])
                 with copying.opened(target) as opened:
-                    sums = Filling(source, opened, forms, tell).run()
+                    wanted = [form for form in forms if form.name not in without]
+                    sums = Filling(source, opened, wanted, tell).run()
+                    for form in forms:
+                        opened.give_above(form, max(source.given(form), opened.given(form)))
                     if not more:
                         opened.end_mark()
             later, events = self._later(forms, tops, known)
@@ -199,9 +210,6 @@ class Filling:
         wrong = [form.name for form in self.forms if self._sum(form) != sums[form.name]]
         if wrong:
             raise Refused(f"the copy is not equal to its source in {', '.join(wrong)}; run it again")
-        for form in self.forms:
-            high = max(self.source.given(form), self.target.given(form))
-            self.target.give_above(form, high)
         return sums
 
     # What a killed copy has left is changed in three steps, so that no unique key and no reference is in
