@@ -95,10 +95,16 @@ def test_a_restored_registry_serves_every_tag(
     same(new, repo).image("v9")
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 def test_every_tag_acknowledged_before_it_began_is_in_a_backup_during_pushes(
-    make_protocol: Callable[..., Protocol], folder: Path, tmp_path: Path
+    kind: str,
+    make_protocol: Callable[..., Protocol],
+    folder: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    source = make_protocol()
+    keys = {} if kind == "sqlite" else {"DB_URI": request.getfixturevalue(kind)}
+    source = make_protocol(**keys)
     acknowledged: dict[str, dict[str, bytes]] = {}
     stop = threading.Event()
     repos = [source.repo() for _ in range(3)]
