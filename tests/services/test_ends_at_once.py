@@ -117,6 +117,13 @@ def test_a_signature_stays_whose_image_gets_a_tag_as_another_is_pruned(two: Two)
     assert set(repo.tags()) == {"b", "new", mark}
 
 
+def ended_before(manifest_id: int, tx: Tx) -> None:
+    """The period of the tag `a` has ended, and its manifest is a candidate."""
+    for table in (t.TagInterval, t.Tag):
+        tx.run(table.delete().where(table.name == "a"))
+    tx.insert(t.ManifestHold, manifest=manifest_id, reason=MARK, expires_ms=0)
+
+
 def test_two_collectors_forget_no_manifest(two: Two) -> None:
     for number in range(20):
         repo = two.one.repo()
@@ -127,11 +134,7 @@ def test_two_collectors_forget_no_manifest(two: Two) -> None:
         pass_time(two.db, 2 * WINDOW)
         ident = two.db.value(t.Manifest.select(t.Manifest.id).where(t.Manifest.digest == sha256(body)))
         # The other one has ended one of the two periods before, and looks now.
-        for table in (t.TagInterval, t.Tag):
-            two.db.write(lambda tx, table=table: tx.run(table.delete().where(table.name == "a")))
-        two.db.write(
-            lambda tx, ident=ident: tx.insert(t.ManifestHold, manifest=ident, reason=MARK, expires_ms=0)
-        )
+        two.db.write(partial(ended_before, ident))
         garbage: Any = two.other.registry.content.garbage
         looking = partial(garbage._collection._manifests, lambda: True)
         if not two.held(number, two.one.registry.content.garbage.round, looking):

@@ -9,6 +9,7 @@ import pytest
 from policy_world import DAY, PolicyWorld
 from protocol import Protocol, sha256
 
+from quayframe.data.db import Tx
 from quayframe.data.tables import Tag, TagInterval
 from quayframe.services import lifecycles, pruning
 from quayframe.services.clock import now_ms
@@ -41,8 +42,12 @@ def test_signatures_that_sign_themselves(world: PolicyWorld, monkeypatch: pytest
     for mark in marks:
         assert world.repo.put(mark, body).status_code == 201
     until = now_ms() + DAY
-    for table in (Tag, TagInterval):
-        world.db.write(lambda tx, table=table: tx.run(table.update(end_ms=until, end_reason="expiration")))
+
+    def expire(tx: Tx) -> None:
+        for table in (Tag, TagInterval):
+            tx.run(table.update(end_ms=until, end_reason="expiration"))
+
+    world.db.write(expire)
     seen = queries(world, monkeypatch)
     found = world.content.lifecycles.of_tag(world.row(), marks[0])
 
