@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NotRequired
 
 from pydantic import Field
@@ -14,9 +12,8 @@ from quayframe.services.policies import Owner, Policy, prune
 from quayframe.services.pruning import Mark
 
 from . import needs
-from .operation import Body, Call, Query, Resource, operation
-
-_FEATURE = "FEATURE_AUTO_PRUNE"
+from .operation import Body, Call, Query, Resource
+from .policy_resources import REPOSITORY, Family, Side, of_organization
 
 
 class PolicyBody(Body):
@@ -48,10 +45,6 @@ class PolicyView(TypedDict):
 
 class PolicyList(TypedDict):
     policies: list[PolicyView]
-
-
-class PolicyMade(TypedDict):
-    uuid: str
 
 
 class VictimView(TypedDict):
@@ -107,14 +100,6 @@ def _victims(call: Call, owner: Owner, policy: Policy) -> VictimList:
     return answer
 
 
-def of_organization(call: Call) -> Owner:
-    return Owner(call.namespace)
-
-
-def of_repository(call: Call) -> Owner:
-    return call.registry.content.policies.owner(call.repository)
-
-
 def _of_caller(call: Call) -> Owner:
     namespace = call.registry.access.namespace(call.principal.name)
     if namespace is None:
@@ -122,116 +107,29 @@ def _of_caller(call: Call) -> Owner:
     return Owner(namespace)
 
 
-@dataclass(frozen=True)
-class Side:
-    """One kind of owner of policies: the operations differ in nothing but this."""
-
-    word: str
-    base: str
-    need: needs.Need
-    scopes: tuple[str, ...]
-    owner: Callable[[Call], Owner]
-
-
-def _list(side: Side) -> type[Resource]:
-    class Policies(Resource):
-        path = f"{side.base}/autoprunepolicy/"
-
-        @operation(
-            f"list{side.word}AutoPrunePolicies",
-            "policy",
-            side.need,
-            scopes=side.scopes,
-            answer=PolicyList,
-            feature=_FEATURE,
-        )
-        def get(self, call: Call, **path: str) -> PolicyList:
-            """Auto-prune policies, in the order of making."""
-            found = call.registry.content.policies.all(call.principal, side.owner(call), "prune")
-            return {"policies": [_view(policy) for policy in found]}
-
-        @operation(
-            f"create{side.word}AutoPrunePolicy",
-            "policy",
-            side.need,
-            scopes=side.scopes,
-            body=PolicyBody,
-            answer=PolicyMade,
-            status=201,
-            feature=_FEATURE,
-        )
-        def post(self, call: Call, **path: str) -> PolicyMade:
-            """Adds an auto-prune policy."""
-            body: PolicyBody = call.body
-            policies = call.registry.content.policies
-            return {"uuid": policies.create(call.principal, side.owner(call), body.policy())}
-
-    return Policies
-
-
-def _one(side: Side) -> type[Resource]:
-    class OnePolicy(Resource):
-        path = f"{side.base}/autoprunepolicy/{{policy_uuid}}"
-
-        @operation(
-            f"get{side.word}AutoPrunePolicy",
-            "policy",
-            side.need,
-            scopes=side.scopes,
-            answer=PolicyView,
-            feature=_FEATURE,
-        )
-        def get(self, call: Call, policy_uuid: str, **path: str) -> PolicyView:
-            """An auto-prune policy."""
-            policies = call.registry.content.policies
-            return _view(policies.get(call.principal, side.owner(call), "prune", policy_uuid))
-
-        @operation(
-            f"update{side.word}AutoPrunePolicy",
-            "policy",
-            side.need,
-            scopes=side.scopes,
-            body=PolicyBody,
-            status=204,
-            feature=_FEATURE,
-        )
-        def put(self, call: Call, policy_uuid: str, **path: str) -> None:
-            """Changes all that an auto-prune policy says."""
-            body: PolicyBody = call.body
-            policies = call.registry.content.policies
-            policies.change(call.principal, side.owner(call), policy_uuid, body.policy())
-
-        @operation(
-            f"delete{side.word}AutoPrunePolicy",
-            "policy",
-            side.need,
-            scopes=side.scopes,
-            answer=PolicyMade,
-            feature=_FEATURE,
-        )
-        def delete(self, call: Call, policy_uuid: str, **path: str) -> PolicyMade:
-            """Takes an auto-prune policy away; what it ended stays ended."""
-            policies = call.registry.content.policies
-            policies.delete(call.principal, side.owner(call), "prune", policy_uuid)
-            return {"uuid": policy_uuid}
-
-    return OnePolicy
+_FAMILY = Family(
+    kind="prune",
+    tag="policy",
+    feature="FEATURE_AUTO_PRUNE",
+    path="autoprunepolicy",
+    name="AutoPrunePolicy",
+    names="AutoPrunePolicies",
+    says="auto-prune policy",
+    listed="Auto-prune policies, in the order of making.",
+    added="Adds an auto-prune policy.",
+    gone="Takes an auto-prune policy away; what it ended stays ended.",
+    body=PolicyBody,
+    one=PolicyView,
+    many=PolicyList,
+    view=_view,
+)
 
 
 def _dry_run(side: Side) -> type[Resource]:
     class DryRun(Resource):
         path = f"{side.base}/autoprunepolicy/dryrun"
 
-        @operation(
-            f"dryRun{side.word}AutoPrunePolicy",
-            "policy",
-            side.need,
-            scopes=side.scopes,
-            query=VictimsQuery,
-            body=PolicyBody,
-            answer=VictimList,
-            feature=_FEATURE,
-        )
+        @_FAMILY.operation(side, "dryRun", query=VictimsQuery, body=PolicyBody, answer=VictimList)
         def post(self, call: Call, **path: str) -> VictimList:
             """Every tag that a policy would end now; it is not stored, and nothing ends."""
             body: PolicyBody = call.body
@@ -244,15 +142,7 @@ def _of_stored(side: Side) -> type[Resource]:
     class Victims(Resource):
         path = f"{side.base}/autoprunepolicy/{{policy_uuid}}/victims"
 
-        @operation(
-            f"list{side.word}AutoPruneVictims",
-            "policy",
-            side.need,
-            scopes=side.scopes,
-            query=VictimsQuery,
-            answer=VictimList,
-            feature=_FEATURE,
-        )
+        @_FAMILY.operation(side, "list", "AutoPruneVictims", query=VictimsQuery, answer=VictimList)
         def get(self, call: Call, policy_uuid: str, **path: str) -> VictimList:
             """Every tag that a stored policy ends in its next round."""
             owner = side.owner(call)
@@ -262,13 +152,12 @@ def _of_stored(side: Side) -> type[Resource]:
     return Victims
 
 
-REPOSITORY = Side(
-    "Repository", "/api/v1/repository/{repository}", needs.REPO_ADMIN, ("repo:admin",), of_repository
-)
 _SIDES = (
     Side("Organization", "/api/v1/organization/{orgname}", needs.ORG_ADMIN, ("org:admin",), of_organization),
     REPOSITORY,
     Side("User", "/api/v1/user", needs.USER_ADMIN, ("user:admin",), _of_caller),
 )
 
-RESOURCES = tuple(make(side) for side in _SIDES for make in (_list, _one, _dry_run, _of_stored))
+RESOURCES = tuple(
+    made for side in _SIDES for made in (*_FAMILY.resources(side), _dry_run(side), _of_stored(side))
+)
