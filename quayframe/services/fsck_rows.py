@@ -27,10 +27,10 @@ from quayframe.errors import RegistryError
 from quayframe.oci import manifest as oci
 from quayframe.oci.digest import Digest
 
-from . import keeping
+from . import fsck_repairs, keeping
 from .blobs import Blobs
 from .clock import now_ms
-from .collecting import mark, window_ms
+from .collecting import window_ms
 from .findings import Finding
 from .fsck_storage import Progress
 from .purging import PURGING
@@ -97,7 +97,7 @@ class RowCheck:
                 and self._db.one(ManifestHold.select(ManifestHold.id).where(known)) is None
                 and not keeping.named(self._db.rows, [ident])
             ):
-                yield Finding("forgotten-manifest", digest, where, _marking(ident))
+                yield Finding("forgotten-manifest", digest, where, fsck_repairs.marking(ident))
 
     def _content(
         self,
@@ -196,10 +196,12 @@ class RowCheck:
             where = f"{namespace}/{old or name}"
             needs = (repository, blob) in used
             if needs and expires is not None:
-                yield Finding("fleeting-link", digest, where, partial(_lasting, link_id=ident, blob_id=blob))
+                yield Finding(
+                    "fleeting-link", digest, where, partial(fsck_repairs.lasting, link_id=ident, blob_id=blob)
+                )
             elif not needs and expires is None:
                 until = now_ms() + (0 if deleted is not None else self._hold_ms)
-                repair = partial(_ending, link_id=ident, blob_id=blob, until=until)
+                repair = partial(fsck_repairs.ending, link_id=ident, blob_id=blob, until=until)
                 yield Finding("idle-link", digest, where, repair)
 
     def blobs(self, repository_id: int | None) -> Iterator[Finding]:
@@ -262,7 +264,7 @@ class RowCheck:
         )
         for ident, tag, namespace, name, old in self._db.rows(query):
             where = f"{namespace}/{old or name}"
-            yield Finding("missing-period", tag, where, partial(_write_period, tag_id=ident))
+            yield Finding("missing-period", tag, where, partial(fsck_repairs.write_period, tag_id=ident))
 
     def _periods(self, ids: list[int]) -> Iterator[Finding]:
         over = TagInterval.end_ms.is_null() & (TagInterval.start_ms != Tag.start_ms)
@@ -281,9 +283,13 @@ class RowCheck:
         for ident, said, end, start, head, tag, namespace, name, old in self._db.rows(query):
             where = f"{namespace}/{old or name}"
             if said is None:
-                yield Finding("nameless-period", f"{tag}@{start}", where, partial(_name_period, ident=ident))
+                yield Finding(
+                    "nameless-period", f"{tag}@{start}", where, partial(fsck_repairs.name_period, ident=ident)
+                )
             if end is None and start != head:
-                yield Finding("endless-period", f"{tag}@{start}", where, partial(_end_period, ident=ident))
+                yield Finding(
+                    "endless-period", f"{tag}@{start}", where, partial(fsck_repairs.end_period, ident=ident)
+                )
 
     # -- sums ---------------------------------------------------------------------------------
 
@@ -345,62 +351,3 @@ def _not_going() -> Any:
     """Of what is being purged, half is missing."""
     here = Repository.deleted_ms.is_null() | (Repository.deleted_ms != PURGING)
     return here & (Account.deleted_ms.is_null() | (Account.deleted_ms != PURGING))
-
-
-def _marking(ident: int) -> Callable[[Tx], bool]:
-    def repair(tx: Tx) -> bool:
-        if not tx.share(Manifest.select(Manifest.id).where(Manifest.id == ident)):
-            return False
-        mark(tx, [ident])
-        return True
-
-    return repair
-
-
-def _lasting(tx: Tx, *, link_id: int, blob_id: int) -> bool:
-    tx.lock(Blob.select(Blob.id).where(Blob.id == blob_id))
-    return bool(tx.run(RepositoryBlob.update(expires_ms=None).where(RepositoryBlob.id == link_id)))
-
-
-def _ending(tx: Tx, *, link_id: int, blob_id: int, until: int) -> bool:
-    tx.lock(Blob.select(Blob.id).where(Blob.id == blob_id))
-    repository = tx.value(
-        RepositoryBlob.select(RepositoryBlob.repository).where(RepositoryBlob.id == link_id)
-    )
-    if repository is None or keeping.needed(tx.rows, [blob_id], [repository]):
-        return False
-    endless = (RepositoryBlob.id == link_id) & RepositoryBlob.expires_ms.is_null()
-    return bool(tx.run(RepositoryBlob.update(expires_ms=until).where(endless)))
-
-
-def _write_period(tx: Tx, *, tag_id: int) -> bool:
-    columns = (Tag.repository, Tag.manifest, Tag.name, Tag.start_ms, Tag.end_ms, Tag.end_reason)
-    rows = tx.lock(Tag.select(*columns).where(Tag.id == tag_id))
-    if not rows:
-        return False
-    repository, manifest, name, start, end, reason = rows[0]
-    values = {"manifest": manifest, "name": name, "end_ms": end, "end_reason": reason}
-    if tx.insert_absent(TagInterval, tag=tag_id, repository=repository, start_ms=start, **values):
-        return True
-    mine = (TagInterval.tag == tag_id) & (TagInterval.start_ms == start)
-    return bool(tx.run(TagInterval.update(**values).where(mine)))
-
-
-def _name_period(tx: Tx, *, ident: int) -> bool:
-    name = Tag.select(Tag.name).where(Tag.id == TagInterval.tag)
-    return bool(tx.run(TagInterval.update(name=name).where(TagInterval.id == ident)))
-
-
-def _end_period(tx: Tx, *, ident: int) -> bool:
-    """The period ended when the next one began."""
-    row = tx.one(TagInterval.select(TagInterval.tag, TagInterval.start_ms).where(TagInterval.id == ident))
-    if row is None:
-        return False
-    tag_id, start = row
-    tx.lock(Tag.select(Tag.id).where(Tag.id == tag_id))
-    later = (TagInterval.tag == tag_id) & (TagInterval.start_ms > start)
-    following = tx.value(TagInterval.select(peewee.fn.MIN(TagInterval.start_ms)).where(later))
-    if following is None:
-        return False
-    endless = (TagInterval.id == ident) & TagInterval.end_ms.is_null()
-    return bool(tx.run(TagInterval.update(end_ms=following, end_reason="moved").where(endless)))

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from model_machine import BLOBS, BODIES, NAMES, real
-from model_rules import DAY, HOUR, Policy, followers
+from model_rules import followers
 from model_tags import MINUTE, TagActs, manifest, pick, there_is_a_place, where, who
+from model_values import DAY, HOUR, Policy
 from model_world import NAMESPACES, Stepped
 
 PLAIN_TAGS = ("a", "b", "c")

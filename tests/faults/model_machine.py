@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
-from model_rules import DAY, HOUR, Body, Head, Immutable, Place, Rules
+from model_pool import pool
+from model_rules import Rules
+from model_values import DAY, HOUR, Body, Head, Immutable, Place
 from model_watch import Watch
-from model_world import CLIENTS, NAMESPACES, Clock, ModelWorld, Stepped, pool
+from model_world import CLIENTS, NAMESPACES, Clock, ModelWorld, Stepped
 from protocol import HOST
 
-BLOBS, BODIES, NAMES = pool()
+POOL = pool()
+BLOBS, BODIES, NAMES = POOL.blobs, POOL.bodies, POOL.names
 
 
 class Machine(RuleBasedStateMachine):

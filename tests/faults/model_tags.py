@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from model_machine import BODIES, NAMES, Machine
-from model_rules import DAY, HOUR, Place
+from model_values import DAY, HOUR, Place
 from model_world import CLIENTS, NAMESPACES
 
 MINUTE = 60_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from model_rules import HOLD, Place, Rules
+from model_rules import Rules
+from model_values import HOLD, Place
 from model_world import ModelWorld
 
 

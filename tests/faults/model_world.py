@@ -15,18 +15,11 @@ from typing import Any
 
 import requests
 from leftovers import leftovers
-from model_rules import DAY, Body
+from model_values import DAY
 from protocol import (
     HOST,
-    OCI_CONFIG,
-    OCI_INDEX,
-    OCI_LAYER,
-    OCI_MANIFEST,
     Application,
     Protocol,
-    descriptor,
-    manifest,
-    sha256,
 )
 
 from quayframe.data import content as c
@@ -284,77 +277,3 @@ class ModelWorld:
         counts = {kind.__name__: len(self.db.rows(kind.select(kind.id))) for kind in kinds}
         found = [f"{count} rows of {name}" for name, count in counts.items() if count]
         return found + leftovers(self.db, self.storage)
-
-
-# -- content ------------------------------------------------------------------------------------
-
-
-def pool() -> tuple[dict[str, bytes], dict[str, Body], dict[str, str]]:
-    """Blobs and manifests for all runs, by digest, and the names by which reports call them.
-
-    Images share layers, indexes share images, one is an index of an index; there are referrers of all of
-    these, of one another, and of what never comes."""
-    blobs: dict[str, bytes] = {}
-    bodies: dict[str, Body] = {}
-    names: dict[str, str] = {}
-
-    def blob(text: str) -> tuple[str, int]:
-        data = json.dumps({"architecture": "amd64", "comment": text}).encode()
-        blobs[sha256(data)] = data
-        names[text] = sha256(data)
-        return sha256(data), len(data)
-
-    def image(number: int, layers: str, **fields: Any) -> Body:
-        config = blob(f"config {number}")
-        parts = [(OCI_LAYER, *blob(f"layer {layer}")) for layer in layers]
-        return add(manifest((OCI_CONFIG, *config), parts, **fields), OCI_MANIFEST)
-
-    def index(*children: Body, **fields: Any) -> Body:
-        listed = [descriptor(c.media_type, c.digest, len(c.data)) for c in children]
-        document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
-        return add(json.dumps(document | fields).encode(), OCI_INDEX)
-
-    def referrer(number: int, subject: Body | str, layers: str = "z") -> Body:
-        about = (
-            descriptor(OCI_MANIFEST, subject, 7)
-            if isinstance(subject, str)
-            else descriptor(subject.media_type, subject.digest, len(subject.data))
-        )
-        return image(number, layers, subject=about, artifactType="test/model")
-
-    def add(data: bytes, media_type: str) -> Body:
-        document = json.loads(data)
-        parts = [document["config"], *document["layers"]] if "layers" in document else []
-        children = tuple(d["digest"] for d in document.get("manifests", ()))
-        life = document.get("annotations", {}).get("quay.expires-after")
-        if children:
-            lives = {bodies[child].life for child in children}
-            lived = lives.pop() if len(lives) == 1 else None
-        else:
-            lived = {None: None, "2h": 2 * 3_600_000, "3d": 3 * 86_400_000}[life]
-        body = Body(
-            sha256(data),
-            data,
-            media_type,
-            tuple(d["digest"] for d in parts),
-            children,
-            document.get("subject", {}).get("digest"),
-            lived,
-        )
-        bodies[body.digest] = body
-        return body
-
-    named = {"image1": image(1, "ab"), "image2": image(2, "bc")}
-    named["brief"] = image(3, "a", annotations={"quay.expires-after": "2h"})
-    named["days"] = image(4, "cd", annotations={"quay.expires-after": "3d"})
-    named["both"] = index(named["image1"], named["image2"])
-    named["mixed"] = index(named["image2"], named["days"])
-    named["short"] = index(named["brief"])
-    named["nested"] = index(named["both"], named["image1"])
-    named["about-image1"] = referrer(5, named["image1"])
-    named["about-both"] = referrer(6, named["both"], "az")
-    named["about-about"] = referrer(7, named["about-image1"])
-    named["about-nothing"] = referrer(8, "sha256:" + "0" * 64)
-    about = descriptor(OCI_INDEX, named["short"].digest, len(named["short"].data))
-    named["index-about-short"] = index(named["mixed"], subject=about)
-    return blobs, bodies, names | {name: body.digest for name, body in named.items()}
