@@ -25,7 +25,7 @@ HOLD_MS = 3_600_000
 FAST_CLOCK_MS = 60_000
 """A moment that is ahead by no more than this is a client's fast clock, and means now."""
 
-_REASON = "as-of"
+REASON = "as-of"
 _SUFFIXED = re.compile(r"(.+)\.at\.([0-9]{8}T[0-9]{6}Z)")
 # A `+` that a client left as it is in a query arrives as a space.
 _RFC_3339 = re.compile(
@@ -98,14 +98,14 @@ class AsOf:
             raise ManifestUnknown(f"tag {tag} named no manifest then, or its history does not go back so far")
         manifest_id, digest, media_type, body, _, held = row
         if not self._readonly and (held is None or held < now + HOLD_MS // 2):
-            self._db.write(lambda tx: hold(tx, manifest_id, _REASON, now + HOLD_MS))
+            self._db.write(lambda tx: hold(tx, manifest_id, REASON, now + HOLD_MS))
         found = Pulled(digest, media_type, bytes(body), manifest_id)
         return self._pulls.fitting(allowed.repository_id, found, accept)
 
     def _period(self, repository_id: int, tag: str, at: int, now: int) -> Any:
         """The manifest of the period that holds `at`, and until when it is held for such an answer."""
         end = peewee.fn.COALESCE(TagInterval.end_ms, 2**62)
-        held = (ManifestHold.manifest == Manifest.id) & (ManifestHold.reason == _REASON)
+        held = (ManifestHold.manifest == Manifest.id) & (ManifestHold.reason == REASON)
         # What was deleted for good stays so, also where the window has become longer since.
         purged = peewee.fn.COALESCE(TagInterval.end_reason, "") == "purged"
         return (

@@ -51,7 +51,7 @@ def of_manifests(
 
 def _tags(rows: Rows, ids: list[int], now: int, window_ms: int, found: Reasons) -> None:
     endless = TagInterval.end_ms.is_null()
-    held = endless | (TagInterval.end_ms > now - window_ms)
+    held = endless | ((TagInterval.end_ms > now - window_ms) & unpurged())
     fn = peewee.fn
     query = (
         TagInterval.select(
@@ -66,6 +66,12 @@ def _tags(rows: Rows, ids: list[int], now: int, window_ms: int, found: Reasons) 
     for ident, end, name, count in rows(query):
         named = str(name) if count == 1 else f"{name} and {count - 1} more"
         found[ident].append(of_tag(named, end, window_ms))
+
+
+def unpurged() -> Any:
+    """The condition on a tag's period: what was deleted permanently keeps nothing, also after the window
+    has been made longer."""
+    return peewee.fn.COALESCE(TagInterval.end_reason, "") != "purged"
 
 
 def _holds(rows: Rows, ids: list[int], now: int, found: Reasons) -> None:

@@ -11,13 +11,14 @@ from quayframe.data.db import Database
 from quayframe.data.tables import Account, Manifest, ManifestChild, ManifestHold, Tag, TagInterval
 from quayframe.errors import NotFound
 
+from . import keeping
 from .access import RepositoryRow
 from .clock import now_ms
 from .heads import subject_of
 from .lifecycle import Reason, Verdict, decide, of_end, of_tag
 from .pins import Pins
 from .pruning import Effort, Place, Pruning
-from .visibility import live
+from .visibility import live, visible
 
 _SHOWN = 20
 """Tags, indexes and holds that are named as keeping one manifest: those that keep it longest."""
@@ -104,11 +105,15 @@ class Lifecycles:
             reasons=reasons + keeps,
         )
 
-    def of_manifest(self, repository: RepositoryRow, digest: str) -> ManifestLife:
-        """Of a manifest that is there, whether it can be seen or not. Raises NotFound."""
+    def of_manifest(self, repository: RepositoryRow, digest: str, *, hidden: bool) -> ManifestLife:
+        """Of a manifest that is there; with `hidden` also of one that cannot be seen. Raises NotFound."""
         where = (Manifest.repository == repository.id) & (Manifest.digest == digest)
-        ident = self._db.value(Manifest.select(Manifest.id).where(where))
-        if ident is None:
+        row = self._db.one(Manifest.select(Manifest.id, Manifest.deleted_ms).where(where))
+        if row is None:
+            raise NotFound()
+        ident, deleted = row
+        shown = deleted is None and visible(self._db.rows, repository.id, {ident}, now_ms())
+        if not shown and not hidden:
             raise NotFound()
         asking = self._asking(repository)
         keeps = asking.keeps(ident)
@@ -215,7 +220,7 @@ class _Asking:
         if len(names) == _SHOWN:
             # A manifest of very many tags: nothing keeps it longer than these.
             return [of_tag(name, None, self.window_ms) for (name,) in names]
-        where = TagInterval.manifest == manifest_id
+        where = (TagInterval.manifest == manifest_id) & keeping.unpurged()
         if head is not None:
             where &= (TagInterval.tag != head.id) | (TagInterval.start_ms != head.start_ms)
         ends: Any = peewee.fn.COALESCE(TagInterval.end_ms, _NEVER)

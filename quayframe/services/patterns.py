@@ -13,8 +13,9 @@ from quayframe.errors import InvalidRequest
 
 LONGEST = 256
 """Characters of a pattern."""
-_MEMORY = 1 << 20
-"""Bytes that a compiled pattern may take: `((a{99}){99}){99}` is refused at once."""
+_MEMORY = 32 << 10
+"""Bytes that a compiled pattern may take. It bounds the time as well: the worst that fits takes 2 ms on the
+longest name, where with 1 MiB it takes 10; `((a?){30}){30}` is refused."""
 
 
 class PatternInvalid(InvalidRequest):

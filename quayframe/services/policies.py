@@ -28,7 +28,7 @@ from .repositories import Check
 
 Kind = Literal["prune", "immutable"]
 METHODS = ("number_of_tags", "creation_date")
-MOST = 100
+MOST = 20
 """Policies of one kind that a namespace or a repository may have: each is looked at in every push."""
 OLDEST_MS = 100 * 366 * 86_400_000
 """The longest age that a policy may name: a hundred years."""

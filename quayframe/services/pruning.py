@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import peewee
@@ -42,6 +42,8 @@ _KEEP_S = 5.0
 _REPOSITORIES = 500
 _EXPLAINED = 100_000
 """Heads that the explanation of one tag looks at, over all policies."""
+_ANSWER_S = 2.0
+"""How long one answer may match patterns: the owner of a repository writes them."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,16 @@ class Mark:
 
 @dataclass
 class Effort:
-    """How many heads may still be looked at for one answer: anybody who reads a repository may ask, and its
-    owner says how many tags and policies there are."""
+    """How many heads may still be looked at for one answer, and until when (of time.monotonic): anybody who
+    reads a repository may ask, and its owner says how many tags and policies there are."""
 
     left: int = _EXPLAINED
+    until: float = field(default_factory=lambda: time.monotonic() + _ANSWER_S)
+
+    def spend(self) -> bool:
+        """One more head; False = there is no more to spend."""
+        self.left -= 1
+        return self.left >= 0 and time.monotonic() < self.until
 
 
 @dataclass
@@ -165,7 +173,7 @@ class Pruning:
         next page goes on, None after the last. A page may have fewer, even none, with more to come."""
         mark = mark or Mark(now_ms())
         found: list[Victim] = []
-        seen = 0
+        seen, until = 0, time.monotonic() + _ANSWER_S
         for place in self._places(policy, _of_owner(owner), mark.now, mark.repository_id):
             walk = _Walk(self._db, self._pins, policy, place, mark.now)
             if place.id == mark.repository_id:
@@ -173,7 +181,8 @@ class Pruning:
             for victim, ends in walk:
                 if ends:
                     found.append(victim)
-                if len(found) == limit or seen + walk.seen >= _MOST_SEEN:
+                enough = len(found) == limit or seen + walk.seen >= _MOST_SEEN
+                if enough or time.monotonic() > until:
                     here = Mark(mark.now, place.id, walk.start_ms, walk.name, walk.counted)
                     return self._with_digests(found), here
             seen += walk.seen
@@ -207,8 +216,7 @@ class Pruning:
             return Reason("prune", None, policy.uuid)
         walk = _Walk(self._db, self._pins, policy, place, now)
         for victim, ends in walk:
-            effort.left -= 1
-            if effort.left < 0:
+            if not effort.spend():
                 return Reason("prune", None, policy.uuid)
             # All that is older than the first that goes, goes as well.
             if ends and (victim.start_ms, victim.name) >= (start_ms, name):
@@ -306,11 +314,13 @@ class Pruning:
             if not _still(tx, policy, place):
                 return 0
             found = [self._heads.find(tx, place.id, name) for name in sorted(since)]
+            newest = self._newest(policy, place)
             heads = [
                 head
                 for head in found
                 if head is not None
                 and head.start_ms == since[head.name]
+                and (newest is None or (head.start_ms, head.name) <= newest)
                 and head.is_live(now_ms())
                 and self._pins.of(tx, head) is None
             ]
@@ -333,6 +343,14 @@ class Pruning:
             # Somebody was faster; the next round sees what there is then.
             log.info("prune %s/%s: %s", place.namespace, place.name, error)
             return 0
+
+    def _newest(self, policy: Policy, place: Place) -> tuple[int, str] | None:
+        """In the transaction: (start, name) of the newest tag that a policy by number ends now. Newer ones
+        may have gone since the walk, and what was one too many is not."""
+        if policy.age_ms is not None:
+            return None
+        walk = _Walk(self._db, self._pins, policy, place, now_ms())
+        return next(((one.start_ms, one.name) for one, ends in walk if ends), (0, ""))
 
 
 def _of_owner(owner: Owner) -> Any:

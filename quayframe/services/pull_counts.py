@@ -1,7 +1,8 @@
 """How often tags and manifests were pulled (FEATURE_IMAGE_PULL_STATS).
 
-Each process counts in its memory and adds what it has counted to the database every few seconds, in one
-transaction, and once more when it stops. A process that is killed loses what it had not added yet.
+Each process counts in its memory and adds what it has counted to the database every few seconds, in
+transactions of a few hundred rows, and once more when it stops. A process that is killed loses what it had
+not added yet.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import peewee
@@ -19,6 +21,7 @@ from quayframe.data.tables import Manifest, Tag
 from quayframe.errors import NotFound
 
 from .clock import now_ms
+from .keeping import batches
 from .pulls import Pulled
 from .visibility import live, visible
 
@@ -116,13 +119,23 @@ class PullCounts:
             if not manifests:
                 return
             try:
-                self._db.write(lambda tx: _store(tx, manifests, tags))
+                self._store(ManifestPulls.manifest, Manifest, manifests)
+                self._store(TagPulls.tag, Tag, tags)
             except Exception:
                 with self._lock:
                     for counted, back in ((self._manifests, manifests), (self._tags, tags)):
                         for ident, (count, at) in back.items():
                             self._add(counted, ident, count, at)
                 raise
+
+    def _store(self, column: Any, of: Any, counted: Counted) -> None:
+        """What has been added is taken out of `counted`: others wait for no more than a few hundred rows."""
+        # In the order of the rows' ids, so that two processes wait for each other in turn.
+        for some in batches(counted):
+            part = {ident: counted[ident] for ident in some}
+            self._db.write(partial(_store, column=column, of=of, counted=part))
+            for ident in some:
+                del counted[ident]
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -151,13 +164,7 @@ class PullCounts:
         return Pulls(*row) if row else Pulls()
 
 
-def _store(tx: Tx, manifests: Counted, tags: Counted) -> None:
-    # Rows in the order of their ids, so that two processes wait for each other in turn.
-    _store_one(tx, ManifestPulls.manifest, Manifest, manifests)
-    _store_one(tx, TagPulls.tag, Tag, tags)
-
-
-def _store_one(tx: Tx, column: Any, of: Any, counted: Counted) -> None:
+def _store(tx: Tx, column: Any, of: Any, counted: Counted) -> None:
     table = column.model
     for ident, (count, at) in sorted(counted.items()):
         later = peewee.Case(None, [(table.last_ms < at, at)], table.last_ms)

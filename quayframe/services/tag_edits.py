@@ -18,6 +18,7 @@ from quayframe.data.tables import (
 from quayframe.errors import InvalidRequest, ManifestUnknown, NotFound, Refused, TagImmutable
 from quayframe.oci import names
 
+from . import as_of
 from .access import Access, RepositoryRow
 from .activity import Activity
 from .clock import now_ms
@@ -263,12 +264,13 @@ class TagEdits:
                 manifest_id = self._here(tx, row, found)
                 if not self._purge_past(tx, row, tag, {manifest_id}, past):
                     raise NotFound()
-            self._end_holds(tx, {manifest_id})
+            # A push by digest of the same manifest is none of this tag's business.
+            self._end_holds(tx, {manifest_id}, as_of.REASON)
             if children:
                 listed = below(tx, manifest_id)
                 for other in self._once_at(tx, listed, past):
                     self._purge_past(tx, row, other, listed, past)
-                self._end_holds(tx, listed)
+                self._end_holds(tx, listed, as_of.REASON, "push")
             told = events.PermanentlyDeleteTag(**principal.at(row), tag=tag, manifest_digest=found)
             self._record(tx, principal, row, told)
 
@@ -299,10 +301,11 @@ class TagEdits:
         return sorted(found)
 
     @staticmethod
-    def _end_holds(tx: Tx, manifest_ids: set[int]) -> None:
+    def _end_holds(tx: Tx, manifest_ids: set[int], *reasons: str) -> None:
         now = now_ms()
         for some in batches(manifest_ids):
-            held = ManifestHold.manifest.in_(some) & (ManifestHold.expires_ms > now)
+            held = ManifestHold.manifest.in_(some) & ManifestHold.reason.in_(reasons)
+            held &= ManifestHold.expires_ms > now
             tx.run(ManifestHold.update(expires_ms=now).where(held))
 
     # -- parts --------------------------------------------------------------------------------

@@ -308,13 +308,15 @@ class Rules:
         return bool(dead)
 
     def _let_go(self, place: Place, digest: str, children: bool) -> None:
-        """Ends temporary holds; with `children` also of what an index lists, and what tags were at that."""
+        """Ends holds of answers about the past; with `children` every hold of what an index lists, and what
+        tags were at that."""
         listed = self.below(digest) if children else set()
         for name in list(place.heads):
             self._forget(place, name, listed)
         for one in {digest} | listed:
             holds = place.rows[one].holds
-            holds.update({reason: min(until, self.now) for reason, until in holds.items()})
+            ended = holds if one in listed else {"as-of"} & set(holds)
+            holds.update({reason: min(holds[reason], self.now) for reason in ended})
 
     @staticmethod
     def _close(place: Place, head: Head, end: int, by: str) -> None:

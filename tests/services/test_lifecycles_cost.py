@@ -63,12 +63,14 @@ def test_indexes_upon_indexes(world: PolicyWorld, monkeypatch: pytest.MonkeyPatc
     for _ in range(3):
         level = [world.repo.index(None, level, annotations={"n": str(n)})[1] for n in range(4)]
     seen = queries(world, monkeypatch)
-    found = world.content.lifecycles.of_manifest(world.row(), leaf)
+    found = world.content.lifecycles.of_manifest(world.row(), leaf, hidden=False)
 
     # What is not asked about any more is taken for kept.
     assert (found.gone_ms, found.kept_by is None) == (None, False)
     assert len(seen) < 50
-    assert world.content.lifecycles.of_manifest(world.row(), sha256(level[0])).gone_ms is not None
+    assert (
+        world.content.lifecycles.of_manifest(world.row(), sha256(level[0]), hidden=False).gone_ms is not None
+    )
 
 
 def test_policies_over_the_number_of_very_many_tags(

@@ -36,6 +36,7 @@ def test_a_pattern_fits_a_name_in_which_it_is_found(pattern: str, name: str, exp
         (r"(a)\1", "invalid escape sequence"),
         ("a" * 257, "more than 256"),
         ("((a{99}){99}){99}", "."),
+        ("((a?){30}){30}c$", "too large"),
     ],
 )
 def test_what_is_no_pattern_is_refused_with_the_reason(

@@ -39,6 +39,22 @@ def test_the_newest_tags_stay(world: PolicyWorld) -> None:
     assert world.live() == {"c", "d"}
 
 
+def test_what_has_gone_since_the_walk_is_made_up_for(
+    world: PolicyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tags("a", "b", "c", "d")
+    world.add(world.app, prune("number_of_tags", 2))
+    end = world.content.pruning._end
+
+    def ending(*said: Any) -> int:
+        world.end("d")
+        return end(*said)
+
+    monkeypatch.setattr(world.content.pruning, "_end", ending)
+    assert world.round() == 1
+    assert world.live() == {"b", "c"}
+
+
 def test_a_tag_that_was_moved_is_new_again(world: PolicyWorld) -> None:
     world.tags("a", "b", "c")
     world.repo.image("a")

@@ -97,8 +97,9 @@ class ManifestLife(Resource):
         "getManifestLifecycle", "manifest", needs.REPO_READ, scopes=("repo:read",), answer=ManifestLifecycle
     )
     def get(self, call: Call, repository: str, manifestref: str) -> ManifestLifecycle:
-        """What holds a manifest, by its digest, and until when."""
-        life = call.registry.content.lifecycles.of_manifest(call.repository, manifestref)
+        """What holds a manifest, by its digest, and until when; who may push asks of hidden ones too."""
+        hidden = call.registry.access.may_push(call.principal, call.repository)
+        life = call.registry.content.lifecycles.of_manifest(call.repository, manifestref, hidden=hidden)
         return {
             "manifest_digest": life.digest,
             "kept_by": _reason(life.kept_by) if life.kept_by else None,

@@ -79,6 +79,20 @@ def test_what_is_not_there_is_404(boss: Caller, repo: Repo, path: str) -> None:
     assert (result.status_code, result.json["error_type"]) == (404, "not_found")
 
 
+def test_what_was_deleted_by_its_digest_is_told_to_those_who_may_bring_it_back(
+    api: ApiWorld, boss: Caller, repo: Repo
+) -> None:
+    digest, _ = repo.image("v1")
+    boss.post("repository/boss/app/changevisibility", {"visibility": "public"})
+    path = f"repository/boss/app/manifest/{digest}/lifecycle"
+    reader = api.user("reader")
+    assert reader.get(path).status_code == 200
+    assert repo.delete(f"manifests/{digest}").status_code == 202
+
+    assert boss.get(path).status_code == 200
+    assert (reader.get(path).status_code, api.bare.get(path).status_code) == (404, 404)
+
+
 def test_who_may_not_read_the_repository_is_told_nothing(api: ApiWorld, repo: Repo) -> None:
     repo.image("v1")
     api.registry.repositories.set_visibility(

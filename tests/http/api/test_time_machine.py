@@ -250,6 +250,23 @@ def test_the_past_of_other_tags_at_what_an_index_listed_goes_too_when_asked(purg
     assert restore(purging, "amd64", other).status_code == 200
 
 
+def test_what_somebody_pushed_by_its_digest_stays_for_his_index(purging: Images) -> None:
+    digest, body = purging.push("v1")
+    assert purging.repo.put(digest, body).status_code == 201
+    assert purging.ann.post(TAG + "v1/expire", {"is_alive": True}).status_code == 200
+
+    assert purging.repo.get(f"manifests/{digest}").status_code == 200
+    index(purging, "all", digest)
+
+
+def test_what_was_taken_out_stays_out_where_the_window_is_made_longer(purging: Images) -> None:
+    digest, _ = purging.push("v1")
+    assert purging.ann.post(TAG + "v1/expire", {"is_alive": True}).status_code == 200
+    assert purging.ann.put("user/", {"tag_expiration_s": 28 * DAY}).status_code == 200
+
+    assert kind(restore(purging, "v1", digest)) == (404, "not_found")
+
+
 def test_without_asking_what_an_index_listed_stays_in_the_past_of_its_tags(purging: Images) -> None:
     child, _ = purging.push("amd64")
     index(purging, "all", child)
