@@ -191,7 +191,10 @@ def make_storage(manager: PluginManager, loaded: Loaded, settings: Settings) -> 
     for location, (engine, params) in (settings.DISTRIBUTED_STORAGE_CONFIG or {}).items():
         cls: Any = manager.provider("storage", engine).cls
         entry = loaded.storage.get(location)
-        backends[location] = cls(entry.config if entry else cls.Config(**params))
+        try:
+            backends[location] = cls(entry.config if entry else cls.Config(**params))
+        except Exception as error:
+            raise StartError(f"the storage location {location} ({engine}) cannot be used: {error}") from error
     preference = [name for name in settings.DISTRIBUTED_STORAGE_PREFERENCE if name in backends]
     if not preference:
         raise StartError("DISTRIBUTED_STORAGE_PREFERENCE names no location of DISTRIBUTED_STORAGE_CONFIG")

@@ -46,9 +46,7 @@ class Collector:
         what has expired: keys, codes of mails, ended sessions. Returns how many of each: uploads,
         leftovers, objects."""
         before = now_ms() - idle_ms
-        uploads = 0
-        while done := self._uploads.sweep(before):
-            uploads += done
+        uploads = self._uploads.sweep(before)
         leftovers = 0
         for location in self._storage.locations:
             try:

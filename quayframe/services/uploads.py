@@ -6,11 +6,8 @@ stored count as never written, so the loser of two appends is told the true offs
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid as uuids
-from dataclasses import dataclass
-from typing import Any
 
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Upload as Row
@@ -32,24 +29,11 @@ from .gate import Allowed
 from .hashed import HashedStream, hashing_threads
 from .repositories import Repositories
 from .storage import Storage
+from .upload_rows import COLUMNS, State, dump, state_of
 
 log = logging.getLogger("quayframe.uploads")
-
-
-@dataclass(frozen=True)
-class State:
-    """An upload as its row has it."""
-
-    id: int
-    uuid: str
-    location: str
-    upload: Upload
-    size: int
-    algorithm: str
-    hash_state: bytes | None
-    version: int
-    committing: str | None
-    storage_key: str | None
+_SWEPT = 200
+"""Rows that the sweep reads at once."""
 
 
 class Uploads:
@@ -90,7 +74,7 @@ class Uploads:
                 repository_path=allowed.name.full[:255],
                 account=allowed.principal.account_id,
                 location=location,
-                state=_dump(upload),
+                state=dump(upload),
                 size=upload.size,
                 algorithm=algorithm,
                 created_ms=now,
@@ -135,7 +119,7 @@ class Uploads:
             return state
         kept = hashed.state() if hashed is not None else None
         change = Row.update(
-            state=_dump(upload),
+            state=dump(upload),
             size=upload.size,
             hash_state=kept,
             version=state.version + 1,
@@ -229,7 +213,7 @@ class Uploads:
         change = Row.update(
             committing=digest,
             storage_key=key,
-            state=_dump(state.upload),
+            state=dump(state.upload),
             size=state.size,
             version=state.version + 1,
             touched_ms=now_ms(),
@@ -241,7 +225,7 @@ class Uploads:
             # No state of the hash was kept, or PUT names another algorithm: read the object once more.
             found = self._reread(state.location, used, digest.algorithm)
             if found != digest:
-                self._undo(state.id, state.location, used)
+                self._undo(state, used)
                 raise DigestInvalid(f"the content's digest is {found}, not {digest}")
         self._record(allowed, state, digest, used)
 
@@ -249,7 +233,7 @@ class Uploads:
         used = self._storage_commit(state, key)
         found = self._reread(state.location, used, digest.algorithm)
         if found != digest:
-            self._undo(state.id, state.location, used)
+            self._undo(state, used)
             raise DigestInvalid(f"the content's digest is {found}, not {digest}")
         self._record(allowed, state, digest, used)
 
@@ -257,7 +241,7 @@ class Uploads:
         try:
             return self._storage.commit(state.location, state.upload, key)
         except UploadLost as error:
-            self._undo(state.id, state.location, key)
+            self._undo(state, key)
             raise BlobUploadUnknown("the registry has lost this upload; begin a new one") from error
 
     def _reread(self, location: str, key: str, algorithm: str) -> Digest:
@@ -302,40 +286,51 @@ class Uploads:
         except RegistryError as error:
             log.info("upload %s stays for the sweep: %s", ident, error)
 
-    def sweep(self, before_ms: int, limit: int = 200) -> int:
+    def sweep(self, before_ms: int) -> int:
         """Ends uploads that nobody touched since `before_ms`; returns how many.
 
-        One left in committing was never acknowledged: it is undone, and a late finisher finds no row."""
-        rows = self._db.rows(
-            Row.select(Row.id, Row.location, Row.state, Row.storage_key, Row.version)
-            .where(Row.touched_ms < before_ms)
-            .limit(limit)
-        )
-        for row_id, location, state, key, version in rows:
+        One left in committing was never acknowledged: it is undone, and a late finisher finds no row. What
+        cannot be undone now, as its storage is away, is left to the next sweep."""
+        ended, last = 0, 0
+        while True:
+            query = Row.select(*COLUMNS).where((Row.touched_ms < before_ms) & (Row.id > last))
+            rows = self._db.rows(query.order_by(Row.id).limit(_SWEPT))
+            for state in map(state_of, rows):
+                ended += self._abandon(state) if state.storage_key is None else self._undo_committing(state)
+                last = state.id
+            if len(rows) < _SWEPT:
+                return ended
 
-            def work(
-                tx: Tx,
-                row_id: int = row_id,
-                version: int = version,
-                location: str = location,
-                key: str | None = key,
-            ) -> bool:
-                if not tx.run(Row.delete().where((Row.id == row_id) & (Row.version == version))):
-                    return False
-                if key is not None:
-                    self._blobs.discard(tx, location, key)
-                return True
+    def _abandon(self, state: State) -> bool:
+        where = (Row.id == state.id) & (Row.version == state.version)
+        if not self._db.write(lambda tx: tx.run(Row.delete().where(where))):
+            return False
+        self._forget_bytes(state.location, state.upload)
+        return True
 
-            if self._db.write(work):
-                self._forget_bytes(location, _load(state))
-        return len(rows)
+    def _undo_committing(self, state: State) -> bool:
+        """Undoes an upload whose finisher was killed; False when that must wait. Only the back end knows
+        under which key the object is, and tells it when the commit is repeated."""
+        assert state.storage_key is not None
+        try:
+            key = self._storage.commit(state.location, state.upload, state.storage_key)
+        except UploadLost:
+            key = state.storage_key
+        except RegistryError as error:
+            log.warning("upload %s waits for the next sweep: %s", state.uuid, error)
+            return False
+        return self._undo(state, key)
 
-    def _undo(self, row_id: int, location: str, key: str) -> None:
-        def work(tx: Tx) -> None:
-            if tx.run(Row.delete().where(Row.id == row_id)):
-                self._blobs.discard(tx, location, key)
+    def _undo(self, state: State, key: str) -> bool:
+        """Ends an upload in committing, whose object is under `key`."""
 
-        self._db.write(work)
+        def work(tx: Tx) -> bool:
+            gone = tx.run(Row.delete().where(Row.id == state.id))
+            if gone:
+                self._blobs.discard(tx, state.location, key)
+            return bool(gone)
+
+        return self._db.write(work)
 
     def _drop(self, state: State) -> None:
         where = (Row.id == state.id) & Row.committing.is_null()
@@ -355,27 +350,17 @@ class Uploads:
     # -- rows ---------------------------------------------------------------------------------
 
     def _get(self, allowed: Allowed, ident: str) -> State:
-        columns = (
-            Row.id, Row.uuid, Row.location, Row.state, Row.size, Row.algorithm, Row.hash_state, Row.version,
-            Row.committing, Row.storage_key,
-        )  # fmt: skip
         where = (Row.uuid == ident[:255]) & (Row.repository == allowed.repository_id)
-        row = self._db.one(Row.select(*columns).where(where)) if allowed.repository_id else None
+        row = self._db.one(Row.select(*COLUMNS).where(where)) if allowed.repository_id else None
         if row is None:
             raise BlobUploadUnknown()
-        return _state(row)
+        return state_of(row)
 
     def _again(self, state: State) -> State:
         size = self._db.value(Row.select(Row.size).where(Row.id == state.id))
         if size is None:
             raise BlobUploadUnknown()
         return State(**{**state.__dict__, "size": int(size)})
-
-
-def _state(row: tuple[Any, ...]) -> State:
-    ident, uuid, location, state, size, algorithm, hash_state, version, committing, key = row
-    kept = bytes(hash_state) if hash_state is not None else None
-    return State(ident, uuid, location, _load(state), size, algorithm, kept, version, committing, key)
 
 
 def _out_of_order(state: State) -> RangeInvalid:
@@ -387,12 +372,3 @@ def _out_of_order(state: State) -> RangeInvalid:
 def range_header(size: int) -> str:
     """The Range header of an upload with this many bytes: the last byte counts."""
     return f"0-{max(0, size - 1)}"
-
-
-def _dump(upload: Upload) -> str:
-    return json.dumps([upload.size, upload.data], separators=(",", ":"))
-
-
-def _load(text: str) -> Upload:
-    size, data = json.loads(text)
-    return Upload(size, data)
