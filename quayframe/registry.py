@@ -19,9 +19,9 @@ from quayframe.data import migrations
 from quayframe.data.db import SQLITE, Database
 from quayframe.errors import StartError
 from quayframe.events import Event
-from quayframe.plugin import AuthProvider, Host, StorageBackend
+from quayframe.plugin import AuthProvider, Host
 from quayframe.plugin.manager import PluginManager
-from quayframe.services import bootstrap, contents, tenancy
+from quayframe.services import bootstrap, contents, locations, tenancy
 from quayframe.services.access import Access
 from quayframe.services.accounts import Accounts
 from quayframe.services.activity import Activity
@@ -41,6 +41,7 @@ from quayframe.services.pulls import Pulls
 from quayframe.services.referrers import Referrers
 from quayframe.services.repositories import Repositories
 from quayframe.services.storage import Storage
+from quayframe.services.suspects import Suspects
 from quayframe.services.tags import Tags
 from quayframe.services.tenancy import Ground, Tenancy
 from quayframe.services.tokens import Tokens
@@ -144,7 +145,7 @@ def build(
         log.warning("configuration: %s", line)
     db = _database(settings)
     _schema(db, migrate)
-    storage = make_storage(manager, loaded, settings)
+    storage = locations.build(manager, loaded, settings)
     return _wire(manager, loaded, settings, db, storage, Path(data_dir), processes)
 
 
@@ -185,22 +186,6 @@ def _database(settings: Settings) -> Database:
     return Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
 
 
-def make_storage(manager: PluginManager, loaded: Loaded, settings: Settings) -> Storage:
-    """The storage that the configuration names. Raises StartError."""
-    backends: dict[str, StorageBackend] = {}
-    for location, (engine, params) in (settings.DISTRIBUTED_STORAGE_CONFIG or {}).items():
-        cls: Any = manager.provider("storage", engine).cls
-        entry = loaded.storage.get(location)
-        try:
-            backends[location] = cls(entry.config if entry else cls.Config(**params))
-        except Exception as error:
-            raise StartError(f"the storage location {location} ({engine}) cannot be used: {error}") from error
-    preference = [name for name in settings.DISTRIBUTED_STORAGE_PREFERENCE if name in backends]
-    if not preference:
-        raise StartError("DISTRIBUTED_STORAGE_PREFERENCE names no location of DISTRIBUTED_STORAGE_CONFIG")
-    return Storage(backends, preference)
-
-
 def _host(db: Database, manager: PluginManager, settings: Settings, plugin: str) -> Host:
     name = settings.SERVER_HOSTNAME
     url = f"{settings.PREFERRED_URL_SCHEME}://{name}" if name else None
@@ -227,9 +212,9 @@ def _wire(
     keys = _keys(s, db, data_dir)
     gate = _gate(s, db)
     repositories = _repositories(s, db, accounts, access, activity, check)
-    blobs = _blobs(s, db, gate, storage, access, activity, repositories, check)
-    uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
     jobs = Jobs(db)
+    blobs = _blobs(s, db, gate, storage, access, activity, repositories, check, Suspects(db, jobs))
+    uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
     content = contents.build(
         ContentGround(
             s, db, accounts, access, activity, gate, repositories, blobs, uploads, storage, jobs, check
@@ -273,6 +258,7 @@ def _blobs(
     activity: Activity,
     repositories: Repositories,
     check: Callable[[Event], None],
+    suspects: Suspects,
 ) -> Blobs:
     return Blobs(
         db,
@@ -285,6 +271,7 @@ def _blobs(
         Pins(enabled=s.FEATURE_IMMUTABLE_TAGS),
         hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
         trash_delay_ms=0 if s.TESTING else TRASH_DELAY_MS,
+        suspect=suspects.add,
     )
 
 

@@ -81,6 +81,7 @@ def restore(folder: Path, config_path: Path | None, data_dir: Path) -> None:
 
     Killed or cut off, it is simply run again."""
     from quayframe import config, registry
+    from quayframe.services import locations
     from quayframe.services.backup_folder import Folder
     from quayframe.services.crypto import SecretBox
     from quayframe.services.restore import Restore
@@ -88,7 +89,7 @@ def restore(folder: Path, config_path: Path | None, data_dir: Path) -> None:
     manager, loaded = registry.load(config_file(config_path))
     settings = config.embedded(loaded.settings, data_dir)
     manager.configure(settings.PLUGIN_CONFIG)
-    storage = registry.make_storage(manager, loaded, settings)
+    storage = locations.build(manager, loaded, settings)
     assert settings.DB_URI is not None
     assert settings.DATABASE_SECRET_KEY is not None
     box = SecretBox(settings.DATABASE_SECRET_KEY.get_secret_value())

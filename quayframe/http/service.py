@@ -52,11 +52,14 @@ class Health:
     on_head = on_get
 
     def _storage(self) -> None:
-        """A small object goes through storage's whole life, without a row."""
-        storage = self._registry.storage
-        home = storage.home
-        upload = storage.append(home, storage.begin(home), BytesIO(b"health"))
-        storage.abort(home, upload)
+        """A small upload begins and ends, without a row: at the preferred location, or at every one."""
+        storage, settings = self._registry.storage, self._registry.settings
+        if not settings.DISTRIBUTED_STORAGE_VALIDATE_ENDTOEND:
+            return
+        every = settings.DISTRIBUTED_STORAGE_VALIDATE_ALL
+        for location in storage.locations if every else [storage.home]:
+            upload = storage.append(location, storage.begin(location), BytesIO(b"health"))
+            storage.abort(location, upload)
 
     @staticmethod
     def _space() -> bool:

@@ -21,7 +21,7 @@ from quayframe.data.tables import (
 from quayframe.errors import BlobUnknown
 from quayframe.oci.digest import Digest
 from quayframe.oci.names import RepositoryName
-from quayframe.plugin.storage import ObjectNotFound, UrlRequest
+from quayframe.plugin.storage import UrlRequest
 
 from . import pinned
 from .access import Access
@@ -30,8 +30,9 @@ from .clock import now_ms
 from .gate import WIDTH, Allowed, Gate, Question
 from .pins import Pins
 from .principal import Principal
+from .reading import Reading, Suspect, nobody
 from .repositories import Check, Repositories
-from .storage import Storage, missing
+from .storage import Storage
 from .tokens import BearerToken
 
 TRASH_DELAY_MS = 15 * 60 * 1000
@@ -51,6 +52,7 @@ class Found:
 
     allowed: Allowed
     blob_id: int
+    digest: str
     size: int
     placements: dict[str, str]
     expires_ms: int | None
@@ -58,6 +60,7 @@ class Found:
 
 class Blobs:
     """:param hold_s: PUSH_TEMP_TAG_EXPIRATION_SEC: how long a link without a manifest holds.
+    :param suspect: is told of copies that cannot be right.
     :param trash_delay_ms: how long bytes that nothing refers to stay (tests set 0)."""
 
     def __init__(
@@ -73,10 +76,10 @@ class Blobs:
         *,
         hold_s: int,
         trash_delay_ms: int = TRASH_DELAY_MS,
+        suspect: Suspect = nobody,
     ) -> None:
         self._db = db
         self._gate = gate
-        self._storage = storage
         self._access = access
         self._activity = activity
         self._repositories = repositories
@@ -84,6 +87,7 @@ class Blobs:
         self._pins = pins
         self._hold_ms = hold_s * 1000
         self._trash_delay_ms = trash_delay_ms
+        self._reading = Reading(storage, suspect)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -100,7 +104,7 @@ class Blobs:
             # Linked, and nowhere: whoever has the bytes is to upload them.
             raise BlobUnknown()
         placements = {row[WIDTH + 2]: row[WIDTH + 3] for row in rows if row[WIDTH + 2]}
-        return Found(allowed, blob_id, size, placements, expires)
+        return Found(allowed, blob_id, digest, size, placements, expires)
 
     def url(self, found: Found, ip: str | None) -> str | None:
         """A direct URL of the blob's bytes, where its location gives one."""
@@ -111,19 +115,11 @@ class Blobs:
             repository=found.allowed.name.name,
             user=found.allowed.principal.performer,
         )
-        for location in self._storage.order(found.placements):
-            return self._storage.url(location, found.placements[location], request)
-        return None
+        return self._reading.url(found.placements, request)
 
     def read(self, found: Found, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The blob's bytes from the first location that has them. Raises BlobUnknown."""
-        error: Exception = ObjectNotFound(f"blob {found.blob_id} has no placement")
-        for location in self._storage.order(found.placements):
-            try:
-                return self._storage.read(location, found.placements[location], start, stop)
-            except ObjectNotFound as gone:
-                error = gone
-        raise missing(error)
+        """The blob's bytes from a location that has them. Raises BlobUnknown, Unavailable."""
+        return self._reading.read(found.blob_id, found.digest, found.size, found.placements, start, stop)
 
     def refresh(self, token: BearerToken | None, found: Found) -> None:
         """A HEAD by somebody who may push: the link is held anew, so that a client that skips an

@@ -28,6 +28,7 @@ from .lifecycles import Lifecycles
 from .manifest_views import ManifestViews
 from .manifests import Manifests, Rules
 from .pins import Pins
+from .placing import Placing
 from .policies import Policies, prune
 from .pruning import Pruning
 from .pull_counts import PullCounts
@@ -35,6 +36,7 @@ from .pulls import Pulls
 from .purging import Purging
 from .recycle_bin import RecycleBin
 from .referrers import Referrers
+from .replication import Replication
 from .repositories import Repositories
 from .storage import Storage
 from .tag_edits import Rules as TagRules
@@ -86,6 +88,8 @@ class Content:
     pulls: Pulls
     as_of: AsOf
     pull_counts: PullCounts
+    placing: Placing
+    replication: Replication
 
 
 def build(ground: ContentGround) -> Content:
@@ -98,6 +102,8 @@ def build(ground: ContentGround) -> Content:
     pruning = _pruning(ground, heads, pins)
     purging = _purging(ground)
     pulls = Pulls(ground.db, ground.gate)
+    placing = Placing(ground.db, ground.storage, ground.blobs)
+    replication = _replication(ground, placing)
     return Content(
         pins=pins,
         heads=heads,
@@ -105,7 +111,7 @@ def build(ground: ContentGround) -> Content:
         tag_history=TagHistory(ground.db, pins),
         tag_edits=_tag_edits(ground, heads, pins),
         image_configs=configs,
-        manifests=_manifests(ground, tags, configs, pins),
+        manifests=_manifests(ground, tags, configs, pins, replication),
         referrers=referrers,
         manifest_views=ManifestViews(ground.db, configs, referrers),
         labels=Labels(ground.db, ground.access, ground.activity, ground.check, s.LABEL_KEY_RESERVED_PREFIXES),
@@ -118,6 +124,7 @@ def build(ground: ContentGround) -> Content:
             ground.access,
             ground.storage,
             ground.blobs,
+            replication.heal,
             sparse=s.FEATURE_SPARSE_INDEX,
             window_s=s.DEFAULT_TAG_EXPIRATION,
             hold_s=s.PUSH_TEMP_TAG_EXPIRATION_SEC,
@@ -134,7 +141,15 @@ def build(ground: ContentGround) -> Content:
         pull_counts=PullCounts(
             ground.db, enabled=s.FEATURE_IMAGE_PULL_STATS and s.REGISTRY_STATE != "readonly"
         ),
+        placing=placing,
+        replication=replication,
     )
+
+
+def _replication(ground: ContentGround, placing: Placing) -> Replication:
+    s = ground.settings
+    targets = s.DISTRIBUTED_STORAGE_DEFAULT_LOCATIONS if s.FEATURE_STORAGE_REPLICATION else ()
+    return Replication(ground.db, ground.storage, ground.blobs, placing, ground.jobs, targets=targets)
 
 
 def _as_of(ground: ContentGround, pulls: Pulls) -> AsOf:
@@ -183,7 +198,9 @@ def _pruning(ground: ContentGround, heads: Heads, pins: Pins) -> Pruning:
     )
 
 
-def _manifests(ground: ContentGround, tags: Tags, configs: ImageConfigs, pins: Pins) -> Manifests:
+def _manifests(
+    ground: ContentGround, tags: Tags, configs: ImageConfigs, pins: Pins, replication: Replication
+) -> Manifests:
     s = ground.settings
     types = ArtifactTypes(
         oci=s.FEATURE_GENERAL_OCI_SUPPORT,
@@ -198,7 +215,15 @@ def _manifests(ground: ContentGround, tags: Tags, configs: ImageConfigs, pins: P
         reset_children=s.RESET_CHILD_MANIFEST_EXPIRATION,
     )
     return Manifests(
-        ground.db, ground.repositories, tags, ground.activity, ground.check, configs, pins, rules
+        ground.db,
+        ground.repositories,
+        tags,
+        ground.activity,
+        ground.check,
+        configs,
+        pins,
+        rules,
+        replication.spread,
     )
 
 

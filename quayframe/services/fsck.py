@@ -17,7 +17,7 @@ from .access import Access
 from .blobs import Blobs
 from .findings import Finding
 from .fsck_rows import RowCheck
-from .fsck_storage import Progress, StorageCheck
+from .fsck_storage import Heal, Progress, StorageCheck
 from .storage import Storage
 
 
@@ -40,7 +40,8 @@ class Asked:
 
 
 class Fsck:
-    """:param sparse: FEATURE_SPARSE_INDEX. :param window_s: DEFAULT_TAG_EXPIRATION.
+    """:param heal: has a copy that was forgotten made anew.
+    :param sparse: FEATURE_SPARSE_INDEX. :param window_s: DEFAULT_TAG_EXPIRATION.
     :param hold_s: PUSH_TEMP_TAG_EXPIRATION_SEC."""
 
     def __init__(
@@ -49,6 +50,7 @@ class Fsck:
         access: Access,
         storage: Storage,
         blobs: Blobs,
+        heal: Heal,
         *,
         sparse: bool,
         window_s: int,
@@ -58,6 +60,7 @@ class Fsck:
         self._access = access
         self._storage = storage
         self._blobs = blobs
+        self._heal = heal
         self._sparse = sparse
         self._window_s = window_s
         self._hold_s = hold_s
@@ -85,7 +88,7 @@ class Fsck:
             window_s=self._window_s,
             hold_s=self._hold_s,
         )
-        storage = StorageCheck(self._db, self._storage, self._blobs, tell)
+        storage = StorageCheck(self._db, self._storage, self._blobs, self._heal, tell)
         yield from rows.tags(only)
         yield from rows.manifests(only)
         yield from rows.links(only)

@@ -31,15 +31,18 @@ _KEEP = 100_000
 """Objects that may be orphans and are looked at once more at the end; more of them wait for the next run."""
 
 Progress = Callable[[str, int], None]
+Heal = Callable[[Tx, int, str], object]
 
 
 class StorageCheck:
-    """:param tell: is told (what is being checked, how many are done)."""
+    """:param heal: is told, in a repair's transaction, of a copy (blob id, location) that was forgotten.
+    :param tell: is told (what is being checked, how many are done)."""
 
-    def __init__(self, db: Database, storage: Storage, blobs: Blobs, tell: Progress) -> None:
+    def __init__(self, db: Database, storage: Storage, blobs: Blobs, heal: Heal, tell: Progress) -> None:
         self._db = db
         self._storage = storage
         self._blobs = blobs
+        self._heal = heal
         self._tell = tell
 
     def placements(self, repository_id: int | None, *, digests: bool) -> Iterator[Finding]:
@@ -96,7 +99,8 @@ class StorageCheck:
         return self._db.one(BlobPlacement.select(BlobPlacement.id).where(same)) is not None
 
     def _forget(self, row: tuple[Any, ...], kind: str) -> Callable[[Tx], bool]:
-        """The placement goes, its object with it: an upload of the same bytes makes a new one. An object
+        """The placement goes, its object with it: another location's copy, or an upload of the same bytes,
+        makes a new one. An object
         that was not there may turn up again, and is not deleted then."""
         ident, location, key, blob_id = row[:4]
 
@@ -107,6 +111,7 @@ class StorageCheck:
                 return False
             if kind != "missing-object":
                 self._blobs.discard(tx, location, key)
+            self._heal(tx, blob_id, location)
             return True
 
         return repair

@@ -6,7 +6,7 @@ import json
 import logging
 import random
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from .clock import now_ms
 
 log = logging.getLogger("quayframe.jobs")
 Handler = Callable[[dict[str, Any]], object]
+Keep = Callable[[], bool]
+"""Keeps the job for another lease; False = it is somebody else's by now."""
+LongHandler = Callable[[dict[str, Any], Keep], object]
 
 
 class Hopeless(Exception):
@@ -143,13 +146,17 @@ class Jobs:
         if not self._db.write(lambda tx: tx.run(change.where((Job.id == job_id) & (Job.dead == 1)))):
             raise NotFound(f"there is no dead job {job_id}")
 
-    def run_one(self, handlers: dict[str, Handler]) -> bool:
+    def run_one(self, handlers: Mapping[str, Handler]) -> bool:
         """Claims one job and runs its handler; False when nothing was due."""
+        return self.run_long({kind: _short(handler) for kind, handler in handlers.items()})
+
+    def run_long(self, handlers: Mapping[str, LongHandler]) -> bool:
+        """The same for work that may take longer than a lease, and is to keep it."""
         job = self.claim(handlers.keys())
         if job is None:
             return False
         try:
-            handlers[job.kind](job.payload)
+            handlers[job.kind](job.payload, lambda: self.extend(job))
         except Hopeless as error:
             log.error("job %s %d cannot be done: %s", job.kind, job.id, error)
             self.fail(job, str(error), hopeless=True)
@@ -164,6 +171,10 @@ class Jobs:
         else:
             self.complete(job)
         return True
+
+
+def _short(handler: Handler) -> LongHandler:
+    return lambda payload, _: handler(payload)
 
 
 def _mine(job: Claimed, query: Any) -> Any:

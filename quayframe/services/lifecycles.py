@@ -105,7 +105,7 @@ class Lifecycles:
             reasons=reasons + keeps,
         )
 
-    def of_manifest(self, repository: RepositoryRow, digest: str, *, hidden: bool) -> ManifestLife:
+    def of_manifest(self, repository: RepositoryRow, digest: str, *, hidden: bool = True) -> ManifestLife:
         """Of a manifest that is there; with `hidden` also of one that cannot be seen. Raises NotFound."""
         where = (Manifest.repository == repository.id) & (Manifest.digest == digest)
         row = self._db.one(Manifest.select(Manifest.id, Manifest.deleted_ms).where(where))

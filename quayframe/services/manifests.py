@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,8 @@ class Rules:
 
 
 class Manifests:
+    """:param spread: is told, in a push's transaction, of the blobs that its manifest needs."""
+
     def __init__(
         self,
         db: Database,
@@ -71,6 +73,7 @@ class Manifests:
         configs: ImageConfigs,
         pins: Pins,
         rules: Rules,
+        spread: Callable[[Tx, Collection[int]], object],
     ) -> None:
         self._db = db
         self._repositories = repositories
@@ -80,6 +83,7 @@ class Manifests:
         self._configs = configs
         self._pins = pins
         self._rules = rules
+        self._spread = spread
 
     # -- pushing ------------------------------------------------------------------------------
 
@@ -165,8 +169,10 @@ class Manifests:
                 raise ManifestInvalid(f"blob {digest_} has {have[digest_][1]} bytes, not {blob.size}")
         children = self._children(tx, repository_id, parsed)
         manifest_id, is_new = self._row(tx, repository_id, digest, parsed, body)
-        for blob_id in sorted({have[d][0] for d in wanted}):
+        needs = sorted({have[d][0] for d in wanted})
+        for blob_id in needs:
             tx.insert_absent(ManifestBlob, manifest=manifest_id, blob=blob_id)
+        self._spread(tx, needs)
         for child_id in sorted(children.values()):
             tx.insert_absent(ManifestChild, parent=manifest_id, child=child_id)
         if self._rules.sparse:

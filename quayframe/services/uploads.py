@@ -59,8 +59,7 @@ class Uploads:
         """Starts an upload and, where it is missing, makes the repository. Returns its id (uuid4)."""
         new_hash(algorithm)
         event = self._repositories.prepare(allowed)
-        location = self._storage.home
-        upload = self._storage.begin(location)
+        location, upload = self._storage.begin_somewhere()
         ident = str(uuids.uuid4())
 
         def work(tx: Tx) -> None:

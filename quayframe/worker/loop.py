@@ -13,7 +13,9 @@ from quayframe.plugin import boundary
 from quayframe.plugin.checks import Observer
 from quayframe.registry import Registry
 from quayframe.services.activity import new_lease_token, take_lease
-from quayframe.services.jobs import Handler
+from quayframe.services.jobs import Handler, LongHandler
+from quayframe.services.replication import REPLICATE
+from quayframe.services.suspects import RECHECK
 
 log = logging.getLogger("quayframe.worker")
 
@@ -21,6 +23,9 @@ SEQUENCE_S = 0.5
 SWEEP_S = 600.0
 LEASE_S = 30.0
 PATIENCE_S = 60.0
+COPIES = 2
+"""Blobs that one worker copies at once."""
+WALK_S = 600.0
 
 
 class Worker:
@@ -31,6 +36,7 @@ class Worker:
         self._handlers = handlers if handlers is not None else self.kinds()
         self._stop = threading.Event()
         self._lease = new_lease_token()
+        self._walked = 0
 
     def kinds(self) -> dict[str, Handler]:
         """From job kind to what does it."""
@@ -58,6 +64,7 @@ class Worker:
             every = self._registry.settings.GARBAGE_COLLECTION_FREQUENCY
             threads.append(self._thread("collection", every, self.collect))
             threads.append(self._thread("trash", every, self.empty_trash))
+        threads += self._copying()
         for observer in self._registry.plugins.observers():
             # A plugin that fails or hangs holds up its own cursor alone.
             act = _observation(self, observer)
@@ -68,6 +75,15 @@ class Worker:
         deadline = time.monotonic() + 20
         for thread in threads:
             thread.join(max(0.1, deadline - time.monotonic()))
+
+    def _copying(self) -> list[threading.Thread]:
+        """What keeps blobs at several locations."""
+        if len(self._registry.storage.locations) < 2 or self._registry.settings.REGISTRY_STATE == "readonly":
+            return []
+        threads = [self._thread(f"copies-{number}", 1.0, self.copy) for number in range(COPIES)]
+        if self._registry.content.replication.targets:
+            threads.append(self._thread("replication", WALK_S, self.walk))
+        return threads
 
     def _thread(self, name: str, seconds: float, act: Callable[[], bool]) -> threading.Thread:
         def loop() -> None:
@@ -137,6 +153,23 @@ class Worker:
 
     def work(self) -> bool:
         return self._registry.jobs.run_one(self._handlers)
+
+    def copy(self) -> bool:
+        """Makes one copy of a blob, or looks into one."""
+        replication = self._registry.content.replication
+
+        def kept(act: LongHandler) -> LongHandler:
+            return lambda payload, keep: act(payload, lambda: not self._stop.is_set() and keep())
+
+        handlers = {REPLICATE: kept(replication.replicate), RECHECK: kept(replication.recheck)}
+        return self._registry.jobs.run_long(handlers)
+
+    def walk(self) -> bool:
+        """Asks for copies of what came before replication was switched on; by one worker at a time."""
+        go = self._turn("replication")
+        if go():
+            self._walked = self._registry.content.replication.walk(self._walked, go) or 0
+        return False
 
     def observe(self, observer: Observer) -> bool:
         """Gives a plugin the events behind its cursor, in order, at least once."""
