@@ -18,6 +18,7 @@ _COMMANDS = {
     "organization": "organizations:organization",
     "team": "organizations:team",
     "repository": "repositories:repository",
+    "storage": "storage:storage",
     "sweep": "sweep:sweep",
     "gc": "gc:gc",
     "fsck": "fsck:fsck",
