@@ -7,7 +7,7 @@ packages=(
     # clients of tests/interop, and what they need: a runtime, an engine, a base image
     skopeo buildah podman runc umoci docker.io busybox-static zstd
     # servers
-    postgresql mariadb-server redis-server
+    postgresql mariadb-server redis-server nginx-light
     # the browser of the API's pages
     chromium
     # bench
