@@ -22,6 +22,7 @@ _COMMANDS = {
     "sweep": "sweep:sweep",
     "gc": "gc:gc",
     "fsck": "fsck:fsck",
+    "doctor": "doctor:doctor",
     "db": "db:db",
     "backup": "backup:backup",
     "restore": "backup:restore",

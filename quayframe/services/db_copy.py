@@ -172,16 +172,21 @@ def _whose(source: Side, box: SecretBox) -> str:
     return f"{first} {box.lookup(f'db copy {first}')[:40]}"
 
 
-def _why_not(side: Side, filled: list[Form], box: SecretBox) -> str:
-    for form in filled:
+def _other_key(side: Side, forms: list[Form], box: SecretBox) -> bool:
+    for form in forms:
         for one in form.fields:
             if not isinstance(one, Text):
                 continue
             table, column = side.quote(form.name), side.quote(one.column_name)
             text = f"SELECT {column} FROM {table} WHERE {column} LIKE ? LIMIT 1"  # noqa: S608 - our own names
-            for (sealed,) in side.sql(text, ("v0$$%",)):
-                if box.decrypt(sealed) is None:
-                    return _OTHER_KEY
+            if any(box.decrypt(sealed) is None for (sealed,) in side.sql(text, ("v0$$%",))):
+                return True
+    return False
+
+
+def _why_not(side: Side, filled: list[Form], box: SecretBox) -> str:
+    if _other_key(side, filled, box):
+        return _OTHER_KEY
     names = ", ".join(form.name for form in filled[:3])
     return f"the target holds a registry already ({names}, ...): db copy fills an empty database"
 

@@ -11,7 +11,8 @@ import json
 import logging
 import smtplib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -183,7 +184,21 @@ class Mail:
         message.add_alternative(html, subtype="html")
         return message
 
+    def reach(self) -> str:
+        """Connects, encrypts and signs in as for a mail, and sends none; what the server calls itself.
+
+        Raises what smtplib raises, and OSError."""
+        outside("mail")
+        with self._server() as server:
+            code, _ = server.noop()
+            return f"{self._options.server}:{self._options.port} answers {code}"
+
     def _send(self, message: EmailMessage) -> None:
+        with self._server() as server:
+            server.send_message(message)
+
+    @contextmanager
+    def _server(self) -> Iterator[smtplib.SMTP]:
         o = self._options
         tls = o.tls or ssl.create_default_context()
         server: smtplib.SMTP
@@ -196,7 +211,7 @@ class Mail:
                 server.starttls(context=tls)
             if o.username:
                 server.login(o.username, o.password or "")
-            server.send_message(message)
+            yield server
 
 
 def _refused(what: str, code: int, text: bytes | str, error: Exception) -> None:

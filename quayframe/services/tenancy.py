@@ -180,9 +180,9 @@ def _robots(ground: Ground) -> Robots:
     )
 
 
-def _mail(ground: Ground) -> Mail:
-    s = ground.settings
-    options = MailOptions(
+def mail_options(s: Settings) -> MailOptions:
+    """How this configuration sends mail."""
+    return MailOptions(
         server=s.MAIL_SERVER,
         port=s.MAIL_PORT,
         use_tls=s.MAIL_USE_TLS,
@@ -193,7 +193,11 @@ def _mail(ground: Ground) -> Mail:
         base=f"{s.PREFERRED_URL_SCHEME}://{s.SERVER_HOSTNAME}" if s.SERVER_HOSTNAME else "",
         sends=not s.TESTING,
     )
-    return Mail(ground.jobs, ground.box, options, on=s.FEATURE_MAILING)
+
+
+def _mail(ground: Ground) -> Mail:
+    s = ground.settings
+    return Mail(ground.jobs, ground.box, mail_options(s), on=s.FEATURE_MAILING)
 
 
 def _app_tokens(ground: Ground, uses: TokenUses) -> AppTokens:
