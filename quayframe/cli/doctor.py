@@ -85,24 +85,12 @@ def _plugins(manager: PluginManager, settings: Settings) -> Iterator[Line]:
 
 def _checks(manager: PluginManager, loaded: Loaded, file: Path | None, data_dir: Path) -> list[Check]:
     from quayframe import config
-    from quayframe.data.db import Database
     from quayframe.services import doctor as parts
     from quayframe.services import locations
-    from quayframe.services.crypto import SecretBox
 
     settings = config.embedded(loaded.settings, data_dir)
-    assert settings.DB_URI is not None
-    assert settings.DATABASE_SECRET_KEY is not None
-    db = Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
-    box = SecretBox(settings.DATABASE_SECRET_KEY.get_secret_value())
     storage = locations.build(manager, loaded, settings)
-    checks: list[Check] = [
-        ("database", lambda: parts.database(db)),
-        ("schema", lambda: parts.schema(db)),
-        ("clock", lambda: parts.clock(db)),
-        ("keys", lambda: parts.keys(db, box)),
-        ("jobs", lambda: parts.jobs(db)),
-    ]
+    checks = parts.of_database(settings)
     for name in storage.locations:
         checks.append((f"storage {name}", lambda name=name: parts.location(storage, name)))  # type: ignore[misc]
     checks.append(("room", lambda: parts.room(data_dir)))

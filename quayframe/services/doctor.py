@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from quayframe.config import Settings
 from quayframe.data import migrations
 from quayframe.data.db import MYSQL, POSTGRESQL, SQLITE, Database
 from quayframe.data.tables import Account, Job, ServiceKey, Token
@@ -84,6 +85,21 @@ def _answer(check: Callable[[], Answer], answers: queue.SimpleQueue[Answer]) -> 
 
 
 # -- database -----------------------------------------------------------------------------------------
+
+
+def of_database(settings: Settings) -> list[Check]:
+    """:param settings: with what embedded mode fills in."""
+    assert settings.DB_URI is not None
+    assert settings.DATABASE_SECRET_KEY is not None
+    db = Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
+    box = SecretBox(settings.DATABASE_SECRET_KEY.get_secret_value())
+    return [
+        ("database", lambda: database(db)),
+        ("schema", lambda: schema(db)),
+        ("clock", lambda: clock(db)),
+        ("keys", lambda: keys(db, box)),
+        ("jobs", lambda: jobs(db)),
+    ]
 
 
 def database(db: Database) -> Answer:
