@@ -310,6 +310,7 @@ def _keys(s: Settings, db: Database, data_dir: Path) -> Keys:
         life_s=s.INSTANCE_SERVICE_KEY_EXPIRATION,
         refresh_s=s.INSTANCE_SERVICE_KEY_REFRESH,
         folder=data_dir if data_dir.is_dir() else None,
+        readonly=s.REGISTRY_STATE == "readonly",
     )
 
 
@@ -345,6 +346,7 @@ def _logins(
         note_access_s=s.LAST_ACCESSED_UPDATE_THRESHOLD_S
         if s.FEATURE_USER_LAST_ACCESSED and s.REGISTRY_STATE != "readonly"
         else None,
+        readonly=s.REGISTRY_STATE == "readonly",
     )
 
 

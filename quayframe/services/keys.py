@@ -63,16 +63,26 @@ class Keys:
     :param folder: where the processes of one machine share a key (`instance.pem`, mode 600); None = a
         key of this process alone.
     :param life_s: how long a published key is valid unless extended; `refresh_s`: how often it is.
+    :param readonly: the database may be one that nobody can write: keys that were published before are
+        good for as long as they would have been extended, and sign.
     """
 
     def __init__(
-        self, db: Database, *, service: str, life_s: float, refresh_s: float, folder: Path | None
+        self,
+        db: Database,
+        *,
+        service: str,
+        life_s: float,
+        refresh_s: float,
+        folder: Path | None,
+        readonly: bool = False,
     ) -> None:
         self._db = db
         self._service = service
         self._life_s = life_s
         self._refresh_s = refresh_s
         self._folder = folder
+        self._grace_ms = ROTATE_MS if readonly else 0
         self._key: SigningKey | None = None
         self._lock = threading.Lock()
         self._public: dict[str, tuple[Any, float]] = {}
@@ -92,7 +102,7 @@ class Keys:
             try:
                 self._publish(key)
             except Unavailable:
-                if self._key is None:
+                if self._key is None and not (self._grace_ms and self.public(key.kid)):
                     raise
             self._key = key
             return key
@@ -214,7 +224,7 @@ class Keys:
                 & ServiceKey.approved_ms.is_null(False)
             )
         )
-        now = now_ms()
+        now = now_ms() - self._grace_ms
         if row is None or (row[1] is not None and row[1] <= now):
             self._public.pop(kid, None)
             return None
@@ -231,7 +241,7 @@ class Keys:
             ServiceKey.select(ServiceKey.jwk).where(
                 (ServiceKey.service == service)
                 & ServiceKey.approved_ms.is_null(False)
-                & (ServiceKey.expires_ms.is_null() | (ServiceKey.expires_ms > now_ms()))
+                & (ServiceKey.expires_ms.is_null() | (ServiceKey.expires_ms > now_ms() - self._grace_ms))
             )
         )
         return [json.loads(jwk) for (jwk,) in rows]

@@ -51,6 +51,10 @@ class Worker:
         self._stop.set()
 
     def run(self) -> None:
+        if self._registry.settings.REGISTRY_STATE == "readonly":
+            log.info("REGISTRY_STATE is readonly: there is nothing to do")
+            self._stop.wait()
+            return
         threads = [
             self._thread("sequencer", SEQUENCE_S, self.sequence),
             self._thread("sweep", SWEEP_S, self.sweep),
@@ -78,7 +82,7 @@ class Worker:
 
     def _copying(self) -> list[threading.Thread]:
         """What keeps blobs at several locations."""
-        if len(self._registry.storage.locations) < 2 or self._registry.settings.REGISTRY_STATE == "readonly":
+        if len(self._registry.storage.locations) < 2:
             return []
         threads = [self._thread(f"copies-{number}", 1.0, self.copy) for number in range(COPIES)]
         if self._registry.content.replication.targets:
