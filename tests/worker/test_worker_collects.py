@@ -73,7 +73,7 @@ def test_a_worker_that_is_stopped_stops_between_two_transactions(
     assert rows(protocol, t.Blob) == 1
 
 
-@pytest.mark.parametrize("config", [{"DISABLE_PUSHES": True}, {"REGISTRY_STATE": "readonly"}])
+@pytest.mark.parametrize("config", [{"DISABLE_PUSHES": True}, {"ACCOUNT_RECOVERY_MODE": True}])
 def test_it_has_no_thread_for_it_where_nothing_may_be_written(
     make_protocol: Callable[..., Protocol], config: dict[str, Any]
 ) -> None:
