@@ -17,48 +17,23 @@ from servers import Missing, Postgresql, Redis, Server, free_port
 
 from quayframe.testing.server import RegistryServer
 
-_NGINX = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  client_max_body_size 0;
-  upstream registry {{
-    {nodes}
-    keepalive 32;
-  }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://registry;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_request_buffering off;
-      proxy_buffering off;
-      proxy_connect_timeout 2s;
-      proxy_read_timeout 300s;
-      proxy_send_timeout 300s;
-      proxy_next_upstream error timeout http_502 http_503;
-      proxy_next_upstream_tries 2;
-    }}
-  }}
-}}
-"""
+_OWN = "daemon off; worker_processes 1; pid nginx.pid; error_log error.log warn;\n"
+_FOLDERS = "http { access_log off; client_body_temp_path body; proxy_temp_path proxy;" + "".join(
+    f" {kind}_temp_path {kind};" for kind in ("fastcgi", "uwsgi", "scgi")
+)
+_EXAMPLE = Path(__file__).parents[1] / "examples" / "many-machines" / "nginx.conf"
+
+
+def balancing(port: int, nodes: list[int]) -> str:
+    """The configuration of the example, in front of two nodes on these ports."""
+    text = _EXAMPLE.read_text().replace("listen 8443", f"listen 127.0.0.1:{port}")
+    for number, node in enumerate(nodes, start=1):
+        text = text.replace(f"web{number}.example.com:8080", f"127.0.0.1:{node}")
+    return text
 
 
 class Nginx(Server):
-    """A balancer in front of nodes, which `balance` names."""
+    """A balancer in front of nodes."""
 
     program = "nginx"
 
@@ -78,12 +53,11 @@ class Nginx(Server):
         """Ours: it only listens on a high port."""
 
     @classmethod
-    def before(cls, port: int, nodes: list[int]) -> Nginx:
-        """In front of nodes on these ports."""
+    def of(cls, port: int, text: str) -> Nginx:
+        """With this configuration, which lets it listen on `port`; where it may write is added."""
         folder = Path(tempfile.mkdtemp(prefix="quayframe-nginx-"))
         server = cls(str(folder), port)
-        listed = "\n    ".join(f"server 127.0.0.1:{node} max_fails=1 fail_timeout=1s;" for node in nodes)
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, nodes=listed, port=port))
+        (folder / "nginx.conf").write_text(_OWN + text.replace("http {", _FOLDERS, 1))
         server.start()
         return server
 
@@ -158,6 +132,6 @@ def cluster(folder: Path, **config: Any) -> Iterator[Cluster]:
         for node in nodes:
             node.start()
             stack.callback(node.kill)
-        nginx = Nginx.before(port, [node.port for node in nodes[:2]])
+        nginx = Nginx.of(port, balancing(port, [node.port for node in nodes[:2]]))
         stack.callback(nginx.remove)
         yield Cluster(folder, keys, database, redis, storage, nginx, nodes[:2], nodes[2:])
