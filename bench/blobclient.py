@@ -16,6 +16,9 @@ from typing import Any
 
 TIMEOUT_S = 120
 _CHUNK = 1 << 20
+_CHUNKED = "Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n"
+_PIECE = 32 << 10
+"""What docker sends as one chunk."""
 
 
 class Connection:
@@ -57,6 +60,25 @@ class Connection:
         self._socket.settimeout(TIMEOUT_S)
         self._socket.sendall(suffix)
 
+    def send_pieces(self, path: str, file: int, length: int, suffix: bytes) -> None:
+        """A PATCH of the same bytes, whose length is not said before."""
+        self._socket.sendall(f"PATCH {path} HTTP/1.1\r\n{self._common}{_CHUNKED}\r\n".encode())
+        size = os.fstat(file).st_size
+        left = length - len(suffix)
+        offset = 0
+        self._socket.settimeout(None)
+        while left:
+            count = min(_PIECE, left, size - offset)
+            self._socket.sendall(b"%x\r\n" % count, socket.MSG_MORE)
+            end = offset + count
+            while offset < end:
+                offset += os.sendfile(self._socket.fileno(), file, offset, end - offset)
+            self._socket.sendall(b"\r\n", socket.MSG_MORE)
+            offset %= size
+            left -= count
+        self._socket.settimeout(TIMEOUT_S)
+        self._socket.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(suffix), suffix))
+
     def answer(self, expected: int) -> tuple[dict[str, str], int]:
         """(headers, bytes of the body, which are thrown away). Raises RuntimeError for another status."""
         data = b""
@@ -91,21 +113,40 @@ def get(job: dict[str, Any], transfer: dict[str, Any]) -> None:
 
 def put(job: dict[str, Any], transfer: dict[str, Any]) -> None:
     connection = Connection(job["port"], job["headers"])
-    connection.send("POST", transfer["path"], 0)
-    headers, _ = connection.answer(202)
-    where = headers["location"]
-    if where.startswith("http://"):
-        where = "/" + where.split("/", 3)[3]
-    where += ("&" if "?" in where else "?") + "digest=" + transfer["digest"]
+    where = _begin(connection, transfer)
     with open(job["file"], "rb") as file:
-        connection.send("PUT", where, transfer["size"])
+        connection.send("PUT", _finishing(where, transfer), transfer["size"])
         connection.send_blob(file.fileno(), transfer["size"], bytes.fromhex(transfer["suffix"]))
     connection.answer(201)
 
 
+def patch(job: dict[str, Any], transfer: dict[str, Any]) -> None:
+    """As docker does it: all bytes in one PATCH, then an empty PUT."""
+    connection = Connection(job["port"], job["headers"])
+    where = _begin(connection, transfer)
+    with open(job["file"], "rb") as file:
+        connection.send_pieces(where, file.fileno(), transfer["size"], bytes.fromhex(transfer["suffix"]))
+    where = _path(connection.answer(202)[0])
+    connection.ask("PUT", _finishing(where, transfer), 201)
+
+
+def _begin(connection: Connection, transfer: dict[str, Any]) -> str:
+    connection.send("POST", transfer["path"], 0)
+    return _path(connection.answer(202)[0])
+
+
+def _path(headers: dict[str, str]) -> str:
+    where = headers["location"]
+    return "/" + where.split("/", 3)[3] if where.startswith("http://") else where
+
+
+def _finishing(where: str, transfer: dict[str, Any]) -> str:
+    return f"{where}{'&' if '?' in where else '?'}digest={transfer['digest']}"
+
+
 def main() -> int:
     job = json.load(sys.stdin)
-    work = {"get": get, "put": put}[job["kind"]]
+    work = {"get": get, "put": put, "patch": patch}[job["kind"]]
     failures: list[str] = []
     barrier = threading.Barrier(len(job["transfers"]) + 1)
 

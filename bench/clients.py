@@ -60,7 +60,7 @@ def move(
         "file": str(file) if file else None,
         "times": times,
         "transfers": [
-            one | {"path": path + ("uploads/" if kind == "put" else one["digest"])} for one in transfers
+            one | {"path": path + (one["digest"] if kind == "get" else "uploads/")} for one in transfers
         ],
     }
     done = subprocess.run(

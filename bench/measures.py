@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import api, clients, collection, content, memory, tags
+from bench import api, clients, collection, content, memory, s3, tags
 from bench.report import Line, Results, at_most, times_best, times_v3
 from bench.subjects import REPOSITORY, Quayframe, Subject
 
@@ -192,6 +192,7 @@ ALL = [
     Measure("blob-get-4", partial(_blob_get, 4)),
     Measure("blob-put-1", partial(_blob_put, 1)),
     Measure("blob-put-4", partial(_blob_put, 4)),
+    *(Measure(name, run, once=True, peers=False) for name, run in s3.ALL),
     Measure("skopeo", _skopeo),
     Measure("memory-after", _memory_after, once=True),
     Measure("start", _start),

@@ -31,7 +31,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 # As tests/clients.sh and tests/packages.sh install them.
-BUILT = ("crane", "oras", "regctl", "cosign", "helm", "helm4", "registry", "conformance")
+BUILT = ("crane", "oras", "regctl", "cosign", "helm", "helm4", "registry", "kustomize", "conformance")
 
 
 def need(name: str) -> Path:

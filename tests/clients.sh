@@ -17,6 +17,7 @@ cosign       github.com/sigstore/cosign/v3/cmd/cosign                  v3.1.3
 helm         helm.sh/helm/v3/cmd/helm                                  v3.22.0
 helm4        helm.sh/helm/v4/cmd/helm                                  v4.3.1
 registry     github.com/distribution/distribution/v3/cmd/registry      v3.1.2
+kustomize    sigs.k8s.io/kustomize/kustomize/v5                        v5.8.1
 conformance  github.com/opencontainers/distribution-spec/conformance   v0.0.0-20260831232431-97274622c111
 '
 
@@ -31,7 +32,7 @@ wanted() {
 }
 
 mkdir -p "$bin"
-# Go names a program after its package: two versions of one are built apart, and renamed.
+# Two versions of one program are built apart, and renamed.
 fresh=$(mktemp -d "$bin/.fresh-XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 failed=
@@ -49,8 +50,14 @@ while read -r name package version; do
     fi
     echo "clients: building $name $version" >&2
     rm -f "$stamp"
+    # Go names a program after its package, a major version at the end left out.
+    program=${package##*/}
+    if [[ $program =~ ^v[0-9]+$ ]]; then
+        program=${package%/*}
+        program=${program##*/}
+    fi
     if GOBIN="$fresh" CGO_ENABLED=0 GOWORK=off go install "$package@$version" </dev/null &&
-        mv "$fresh/${package##*/}" "$bin/$name"; then
+        mv "$fresh/$program" "$bin/$name"; then
         echo "$package@$version" >"$stamp"
     else
         failed+=" $name"
