@@ -15,6 +15,7 @@ from bench.content import MANIFEST
 from bench.subjects import REPOSITORY, Subject
 
 _RATE = re.compile(r"Requests/sec:\s*([0-9.]+)")
+_COUNT = re.compile(r"(\d+) requests in ")
 _P99 = re.compile(r"\s99%\s+([0-9.]+)(us|ms|s)\b")
 _WRONG = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 _ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
@@ -23,29 +24,43 @@ _CLIENT = Path(__file__).with_name("blobclient.py")
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw: requests per second, 99th percentile in milliseconds, requests that failed."""
+    """What wrk saw: requests per second, 99th percentile in milliseconds, requests in all, and those that
+    failed."""
 
     rate: float
     p99_ms: float
+    requests: int
     failed: int
 
 
 def wrk(url: str, headers: dict[str, str], connections: int, seconds: int) -> Load:
     """Asks one URL over so many connections."""
+    command = wrk_command(url, {"Accept": f"{MANIFEST}, */*"} | headers, connections, seconds)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
+    return wrk_result(done.stdout + done.stderr)
+
+
+def wrk_command(
+    url: str, headers: dict[str, str], connections: int, seconds: int, script: Path | None = None
+) -> list[str]:
     command = ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency"]
-    for key, value in ({"Accept": f"{MANIFEST}, */*"} | headers).items():
+    for key, value in headers.items():
         command += ["-H", f"{key}: {value}"]
-    done = subprocess.run([*command, url], capture_output=True, text=True, timeout=seconds + 30, check=False)
-    rate = _RATE.search(done.stdout)
-    if rate is None:
-        raise RuntimeError(f"wrk: {done.stdout}{done.stderr}")
-    p99 = _P99.search(done.stdout)
+    return [*command, *(["-s", str(script)] if script else []), url]
+
+
+def wrk_result(said: str) -> Load:
+    """Of what it printed. Raises RuntimeError."""
+    rate, count = _RATE.search(said), _COUNT.search(said)
+    if rate is None or count is None:
+        raise RuntimeError(f"wrk: {said}")
+    p99 = _P99.search(said)
     scale = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-    wrong = _WRONG.search(done.stdout)
-    errors = _ERRORS.search(done.stdout)
+    wrong = _WRONG.search(said)
+    errors = _ERRORS.search(said)
     failed = int(wrong[1]) if wrong else 0
-    failed += sum(int(count) for count in errors.groups()) if errors else 0
-    return Load(float(rate[1]), float(p99[1]) * scale[p99[2]] if p99 else 0.0, failed)
+    failed += sum(int(number) for number in errors.groups()) if errors else 0
+    return Load(float(rate[1]), float(p99[1]) * scale[p99[2]] if p99 else 0.0, int(count[1]), failed)
 
 
 def move(

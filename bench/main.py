@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subjects, missing = find_all()
     for text in missing:
         print(text, file=sys.stderr)
-    chosen = [m for m in measures.ALL if not options.only or m.name in options.only]
+    chosen = [m for m in measures.ALL if (m.name in options.only if options.only else not m.asked)]
     end = time.monotonic() + (QUICK_S if options.quick else FULL_S)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quayframe-bench-")))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import api, clients, collection, content, memory, s3, tags
+from bench import api, clients, collection, content, memory, nodes, s3, tags
 from bench.report import Line, Results, at_most, times_best, times_v3
 from bench.subjects import REPOSITORY, Quayframe, Subject
 
@@ -62,12 +62,17 @@ class Bench:
 
 @dataclass(frozen=True)
 class Measure:
-    """:param once: one round is enough. :param peers: whether the peers can do it at all."""
+    """
+    :param once: one round is enough.
+    :param peers: whether the peers can do it at all.
+    :param asked: it takes minutes, and runs where `--only` names it alone.
+    """
 
     name: str
     run: Callable[[Bench, Subject, Results], None]
     once: bool = False
     peers: bool = True
+    asked: bool = False
 
 
 def _memory(bench: Bench, subject: Subject, results: Results) -> None:
@@ -192,7 +197,7 @@ ALL = [
     Measure("blob-get-4", partial(_blob_get, 4)),
     Measure("blob-put-1", partial(_blob_put, 1)),
     Measure("blob-put-4", partial(_blob_put, 4)),
-    *(Measure(name, run, once=True, peers=False) for name, run in s3.ALL),
+    *(Measure(name, run, True, False, True) for name, run in (*s3.ALL, *nodes.ALL)),
     Measure("skopeo", _skopeo),
     Measure("memory-after", _memory_after, once=True),
     Measure("start", _start),

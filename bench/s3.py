@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -120,17 +121,22 @@ def _redirect(bench: Any, subject: Subject, results: Results) -> None:
 
 @contextmanager
 def _bucket() -> Iterator[Any]:
-    """SeaweedFS, as the tests start it."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    try:
-        from object_servers import Seaweedfs  # type: ignore[import-not-found]
-    finally:
-        sys.path.pop()
-    server = Seaweedfs.new()
+    _, objects = testing_servers()
+    server = objects.Seaweedfs.new()
     try:
         yield server
     finally:
         server.remove()
+
+
+def testing_servers() -> tuple[Any, Any]:
+    """The modules `servers` and `object_servers`, which start servers as the tests do."""
+    folder = str(Path(__file__).parents[1] / "tests")
+    sys.path.append(folder)
+    try:
+        return importlib.import_module("servers"), importlib.import_module("object_servers")
+    finally:
+        sys.path.remove(folder)
 
 
 ALL = (("s3", s3),)
