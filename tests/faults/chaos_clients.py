@@ -172,13 +172,13 @@ class Client:
     def _token(self, scope: str) -> str:
         return self._cluster.token(self._auth, scope)
 
-    @staticmethod
-    def _expect(answer: requests.Response, status: int) -> None:
+    def _expect(self, answer: requests.Response, status: int) -> None:
         if answer.status_code == status:
             return
         text = f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:300]}"
-        if answer.status_code in (500, 401, 403):
-            # None of these is an answer to a part that is away.
+        ours = str(answer.url).startswith(self._cluster.url)
+        if ours and answer.status_code in (500, 401, 403):
+            # None of these is the registry's answer to a part that is away; storage itself says 500 then.
             raise Failed(text)
         raise requests.ConnectionError(text)
 
