@@ -64,7 +64,8 @@ def test_the_image_serves(tmp_path: Path, workstation: Workstation) -> None:
     wheels(context / "wheels")
     build(
         "bud", "--isolation", "chroot", "--pull-never", "--build-arg", "BASE=localhost/base",
-        "--build-arg", "WHEELS=wheels", "--build-arg", "CORE=quayframe", "--build-arg", "PLUGINS=quayframe-storage-local", "-t", "quayframe",
+        "--build-arg", "WHEELS=wheels", "--build-arg", "CORE=quayframe",
+        "--build-arg", "PLUGINS=quayframe-storage-local", "-t", "quayframe",
         context,
     )  # fmt: skip
     shutil.rmtree(context)
