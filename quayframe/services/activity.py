@@ -16,6 +16,9 @@ from quayframe.events import Event, subclasses
 
 from .clock import now_ms
 
+_AT_ONCE = 100
+"""Rows in one statement."""
+
 
 class Activity:
     """The record of what was done.
@@ -38,20 +41,37 @@ class Activity:
         performer_id: int | None = None,
     ) -> None:
         """Writes the event's row: the only thing that an act does for its log and its followers."""
+        self.record_all(
+            tx, [event], namespace_id=namespace_id, repository_id=repository_id, performer_id=performer_id
+        )
+
+    def record_all(
+        self,
+        tx: Tx,
+        events: Sequence[Event],
+        *,
+        namespace_id: int | None = None,
+        repository_id: int | None = None,
+        performer_id: int | None = None,
+    ) -> None:
+        """The same for several events of one act, in this order."""
         noted = self._db.rehearsed()
         if noted is not None:
-            noted.append(event)
-        tx.run(
-            EventRow.insert(
-                kind=event.kind,
-                at_ms=now_ms(),
-                namespace=namespace_id,
-                repository=repository_id,
-                performer=performer_id,
-                data=json.dumps(dataclasses.asdict(event), separators=(",", ":")),
-                in_log=int(event.namespace not in self._quiet),
-            )
-        )
+            noted.extend(events)
+        for at in range(0, len(events), _AT_ONCE):
+            rows = [
+                {
+                    "kind": event.kind,
+                    "at_ms": now_ms(),
+                    "namespace": namespace_id,
+                    "repository": repository_id,
+                    "performer": performer_id,
+                    "data": json.dumps(dataclasses.asdict(event), separators=(",", ":")),
+                    "in_log": int(event.namespace not in self._quiet),
+                }
+                for event in events[at : at + _AT_ONCE]
+            ]
+            tx.run(EventRow.insert_many(rows))
 
     def sequence(self, limit: int = 500) -> int:
         """Gives committed rows their `seq` and writes one delivery per matching subscription.

@@ -225,11 +225,13 @@ class Blobs:
         event = self._repositories.prepare(allowed)
 
         def work(tx: Tx) -> bool:
-            # The collector locks this row before it takes the blob away: it lives, or it is gone.
-            if not tx.lock(Blob.select(Blob.id).where(Blob.id == blob_id)):
-                return False
+            # The repository before its blobs, as pushes of manifests do: nobody waits in a circle.
             namespace_id, repository_id = self._repositories.ensure(tx, allowed, event)
             self._repositories.keep_still(tx, repository_id)
+            # The collector locks this row before it takes the blob away: it lives, or it is gone; then the
+            # upload that begins instead goes into the same repository.
+            if not tx.lock(Blob.select(Blob.id).where(Blob.id == blob_id)):
+                return False
             self.link(tx, blob_id, size, namespace_id, repository_id)
             return True
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from quayframe.data.db import Tx
 
-from .heads import PLAIN, Terms
 from .pins import Pins
 
 EXPIRES_AFTER = "quay.expires-after"
@@ -18,6 +18,20 @@ _SAID = "SELECT label_key, value FROM label WHERE manifest_id = ? AND label_key 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _LONGEST_S = 1000 * _SECONDS["y"]
 _match = re.compile(r"([0-9]{1,12})([smhdwy])").fullmatch
+
+
+@dataclass(frozen=True)
+class Terms:
+    """With what a tag begins. `end_ms`: its end, by the rule `end_reason`. `immutable`: by label."""
+
+    end_ms: int | None = None
+    end_reason: str | None = None
+    immutable: bool = False
+    reversion: bool = False
+    """The history says that this brought an earlier manifest back."""
+
+
+PLAIN = Terms()
 
 
 def parse(text: str) -> int | None:

@@ -16,7 +16,9 @@ from quayframe.data.tables import Manifest, Tag, TagInterval
 from quayframe.errors import PreconditionFailed, TagImmutable
 
 from .clock import now_ms
+from .expirations import PLAIN, Terms, terms_of
 from .holds import keep_still
+from .keeping import batches
 from .pins import Pins
 from .visibility import live
 
@@ -48,18 +50,6 @@ class Head:
         return self.end_ms is None or self.end_ms > now
 
 
-@dataclass(frozen=True)
-class Terms:
-    """With what a tag begins. `end_ms`: its end, by the rule `end_reason`. `immutable`: by label."""
-
-    end_ms: int | None = None
-    end_reason: str | None = None
-    immutable: bool = False
-    reversion: bool = False
-    """The history says that this brought an earlier manifest back."""
-
-
-PLAIN = Terms()
 Guard = Callable[[Head | None], None]
 
 
@@ -137,15 +127,19 @@ class Heads:
 
         :param at: the moment; now, if it is not said.
         Raises TagImmutable, PreconditionFailed."""
-        left: dict[int, list[int]] = {}
+        left: dict[int, set[int]] = {}
+        alike: dict[int, list[int]] = {}
         for head in heads:
             if self._pins.of(tx, head) is not None:
                 raise TagImmutable(detail={"message": f"tag '{head.name}' is immutable"})
-            # Also where the clock has gone back behind the start: what was ended is not served.
-            moment = now_ms() if at is None else at
-            self._update(tx, head, end_ms=moment, end_reason=by)
-            self._close(tx, head, moment, by)
-            left.setdefault(head.repository_id, []).append(head.manifest_id)
+            alike.setdefault(head.version, []).append(head.id)
+            left.setdefault(head.repository_id, set()).add(head.manifest_id)
+        # Also where the clock has gone back behind the start: what was ended is not served.
+        moment = now_ms() if at is None else at
+        # A manifest may have thousands of tags, most of the same version.
+        for version, ids in alike.items():
+            for some in batches(ids):
+                self._end(tx, some, version, moment, by)
         for repository_id, manifests in left.items():
             self._follow(tx, repository_id, manifests)
 
@@ -179,6 +173,17 @@ class Heads:
         mine = (Tag.id == head.id) & (Tag.version == head.version)
         if not tx.run(Tag.update(version=head.version + 1, **values).where(mine)):
             raise PreconditionFailed(f"tag {head.name} was changed at the same moment")
+
+    @staticmethod
+    def _end(tx: Tx, tag_ids: list[int], version: int, moment: int, by: str) -> None:
+        mine = Tag.id.in_(tag_ids) & (Tag.version == version)
+        change = Tag.update(version=version + 1, end_ms=moment, end_reason=by)
+        if tx.run(change.where(mine)) != len(tag_ids):
+            raise PreconditionFailed("a tag was changed at the same moment")
+        began = (TagInterval.tag == Tag.id) & (TagInterval.start_ms == Tag.start_ms)
+        current = TagInterval.select(TagInterval.id).join(Tag, on=began).where(Tag.id.in_(tag_ids))
+        ids = [ident for (ident,) in tx.rows(current)]
+        tx.run(TagInterval.update(end_ms=moment, end_reason=by).where(TagInterval.id.in_(ids)))
 
     @staticmethod
     def _open(tx: Tx, head: Head, manifest_id: int, start: int, terms: Terms) -> None:
@@ -225,7 +230,8 @@ class Heads:
             if tx.value(gone) is not None:
                 # It was deleted itself, by its digest.
                 continue
-            self.set(tx, repository_id, head.name, head.manifest_id, terms=Terms(reversion=True))
+            terms = replace(terms_of(tx, head.manifest_id, now_ms(), self._pins), reversion=True)
+            self.set(tx, repository_id, head.name, head.manifest_id, terms=terms)
 
 
 def subject_of(tag: str) -> str | None:

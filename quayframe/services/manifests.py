@@ -23,6 +23,7 @@ from quayframe.oci import manifest as oci
 from quayframe.oci import media
 from quayframe.oci.digest import Digest
 from quayframe.oci.manifest import Manifest
+from quayframe.oci.names import RepositoryName
 
 from . import artifact_types, blobs, expirations, listed, manifest_labels, pinned
 from .activity import Activity
@@ -31,11 +32,13 @@ from .clock import now_ms
 from .collecting import mark
 from .content import pending
 from .gate import Allowed
-from .holds import hold
+from .holds import hold, keep_still
 from .image_config import ImageConfigs
 from .pins import Pins
+from .pulls import Pulled
 from .repositories import Check, Repositories
 from .tags import ANY, Condition, Tags
+from .tokens import BearerToken
 from .visibility import visible
 
 MOST_TAGS = 100
@@ -140,6 +143,28 @@ class Manifests:
 
         self._db.write(work)
         return Pushed(found, tags, event.subject)
+
+    def refresh(self, token: BearerToken | None, name: RepositoryName, pulled: Pulled) -> None:
+        """A HEAD by somebody who may push: the hold of a push by digest is held anew, so that a client that
+        skips a push because HEAD said 200 is safe. Written only when less than half is left.
+
+        Raises ManifestUnknown where the collector was faster."""
+        grant = token.grants.get(name.full) if token is not None else None
+        if grant is None or "push" not in grant.actions:
+            return
+        now, hold_ms = now_ms(), self._rules.hold_s * 1000
+        mine = (ManifestHold.manifest == pulled.manifest_id) & (ManifestHold.reason == "push")
+        mine &= ManifestHold.expires_ms > now
+        until = self._db.value(ManifestHold.select(ManifestHold.expires_ms).where(mine))
+        if until is None or until - now > hold_ms // 2:
+            return
+
+        def work(tx: Tx) -> None:
+            keep_still(tx, pulled.manifest_id)
+            soon = ManifestHold.expires_ms < now + hold_ms
+            tx.run(ManifestHold.update(expires_ms=now + hold_ms).where(mine & soon))
+
+        self._db.write(work)
 
     @staticmethod
     def _seen(tx: Tx, repository_id: int, digest: Digest) -> str | None:
@@ -278,8 +303,7 @@ class Manifests:
             mark(tx, [row[0][0]])
             here = {k: v for k, v in event.__dict__.items() if k != "tags"}
             self._activity.record(tx, events.DeleteManifest(**here, tags=tuple(tags)), **scope)
-            for tag in tags:
-                self._activity.record(tx, events.DeleteTag(**here, tag=tag), **scope)
+            self._activity.record_all(tx, [events.DeleteTag(**here, tag=tag) for tag in tags], **scope)
 
         self._db.write(work)
 

@@ -6,6 +6,7 @@ old tags and new, and lets go of all of them when it goes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -39,6 +40,9 @@ class Reader(Protocol):
 
 _Policies = list[tuple[str, str, bool]]
 """(uuid, pattern, whether it is for the tags that fit)."""
+_MATCHING_S = 2.0
+"""CPU time that one act or answer may match patterns of policies: the owner of a repository writes them, and
+has as many tags as it likes. Simple patterns do a hundred thousand tags in it."""
 
 
 class Pins:
@@ -49,7 +53,7 @@ class Pins:
         self.enabled = enabled
         self.can_expire = can_expire
         # Of each transaction under way, by repository: the policies are read once.
-        self._known: WeakKeyDictionary[Tx, dict[int, _Policies]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Tx, dict[int, _Covering]] = WeakKeyDictionary()
 
     def of(self, tx: Tx, head: Pinned) -> Reason | None:
         """What makes this tag immutable; None when it may be changed."""
@@ -65,18 +69,18 @@ class Pins:
             return None
         known = self._known.setdefault(tx, {})
         if repository_id not in known:
-            known[repository_id] = _policies(tx, repository_id)
-        return _covering(known[repository_id], name)
+            known[repository_id] = _Covering(_policies(tx, repository_id))
+        return known[repository_id].of(name)
 
     def reading(self, db: Reader, repository_id: int) -> Callable[[str, bool, str | None], Reason | None]:
         """For many tags of one repository, outside of a transaction: from (name, immutable,
         immutable_reason) to what makes the tag immutable. The policies are read once, now."""
-        policies = _policies(db, repository_id) if self.enabled else []
+        covering = _Covering(_policies(db, repository_id) if self.enabled else [])
 
         def of(name: str, immutable: bool, immutable_reason: str | None) -> Reason | None:
             if not self.enabled:
                 return None
-            return _said(immutable_reason) if immutable else _covering(policies, name)
+            return _said(immutable_reason) if immutable else covering.of(name)
 
         return of
 
@@ -96,8 +100,27 @@ def _policies(db: Reader, repository_id: int) -> _Policies:
     return [(uuid, pattern, bool(matches)) for uuid, pattern, matches in rows]
 
 
-def _covering(policies: _Policies, name: str) -> Reason | None:
-    for uuid, pattern, matches in policies:
-        if patterns.fits(pattern, name) == matches:
-            return Reason("immutable-policy", None, uuid)
-    return None
+class _Covering:
+    """Which policy covers a name. When the time for it is spent, one covers whatever was not looked at."""
+
+    def __init__(self, policies: _Policies) -> None:
+        self._policies = policies
+        self._found: dict[str, Reason | None] = {}
+        self._spent_s = 0.0
+
+    def of(self, name: str) -> Reason | None:
+        if not self._policies:
+            return None
+        if name not in self._found:
+            if self._spent_s > _MATCHING_S:
+                return Reason("immutable-policy", None, self._policies[0][0])
+            begun = time.thread_time()
+            self._found[name] = self._look(name)
+            self._spent_s += time.thread_time() - begun
+        return self._found[name]
+
+    def _look(self, name: str) -> Reason | None:
+        for uuid, pattern, matches in self._policies:
+            if patterns.fits(pattern, name) == matches:
+                return Reason("immutable-policy", None, uuid)
+        return None

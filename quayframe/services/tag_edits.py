@@ -23,8 +23,8 @@ from .access import Access, RepositoryRow
 from .activity import Activity
 from .clock import now_ms
 from .collecting import window_ms
-from .expirations import terms_of
-from .heads import Head, Heads, Terms
+from .expirations import Terms, terms_of
+from .heads import Head, Heads
 from .keeping import batches
 from .pins import Pins
 from .principal import Principal

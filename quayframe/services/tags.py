@@ -12,8 +12,9 @@ from quayframe.errors import ManifestUnknown, NameUnknown, PreconditionFailed
 
 from .activity import Activity
 from .clock import now_ms
+from .expirations import PLAIN, Terms
 from .gate import Allowed
-from .heads import PLAIN, Head, Heads, Terms
+from .heads import Head, Heads
 from .repositories import Check
 from .visibility import live
 

@@ -193,7 +193,7 @@ class Rules:
                 continue
             if not place.rows[its.digest].deleted:
                 self._did["signatures brought back"] += 1
-                self.name(place, follower, its.digest)
+                self.name(place, follower, its.digest, life=self.bodies[its.digest].life)
         if before is not None and before.digest != digest:
             self.follow(place, before.digest)
 

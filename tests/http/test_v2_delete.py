@@ -9,6 +9,7 @@ import pytest
 from protocol import OCI_INDEX, Protocol, Repo, code, sha256
 
 from quayframe.data import tables
+from quayframe.data.db import Tx
 
 
 def seen(repo: Repo, *digests: str) -> list[bool]:
@@ -56,6 +57,37 @@ def test_a_manifest_deleted_by_digest_takes_its_tags_along(repo: Repo) -> None:
     assert repo.tags() == ["other"]
     assert code(repo.get("manifests/one")) == "TAG_EXPIRED"
     assert code(repo.delete(f"manifests/{digest}")) == "MANIFEST_UNKNOWN"
+
+
+def test_a_manifest_of_many_tags_goes_by_few_statements(
+    protocol: Protocol, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, body = repo.image("first")
+    names = sorted(f"t{number:03}" for number in range(297))
+    for some in (names[:99], names[99:198], names[198:]):
+        query = "&".join(f"tag={name}" for name in some)
+        assert repo.put(f"first?{query}", body).status_code == 201
+    ran: list[None] = []
+    run = Tx.run
+
+    def counting(self: Tx, query: object) -> int:
+        ran.append(None)
+        return run(self, query)
+
+    monkeypatch.setattr(Tx, "run", counting)
+    assert repo.delete(f"manifests/{digest}").status_code == 202
+
+    assert len(ran) < 30
+    assert repo.tags() == []
+    assert repo.owner is not None
+    mine = tables.EventRow.performer == repo.owner.account_id
+    told = tables.EventRow.select(tables.EventRow.data).where(mine & (tables.EventRow.kind == "delete_tag"))
+    rows = protocol.registry.db.rows(told.order_by(tables.EventRow.id))
+    assert [json.loads(data)["tag"] for (data,) in rows] == ["first", *names]
+    periods = tables.TagInterval.select(tables.TagInterval.end_reason).where(
+        tables.TagInterval.name.in_(names)
+    )
+    assert protocol.registry.db.rows(periods) == [("manifest",)] * 297
 
 
 def test_a_new_push_gives_a_deleted_manifest_back(repo: Repo) -> None:
@@ -205,6 +237,38 @@ def test_a_blob_of_no_image_is_there_for_a_while_and_a_head_of_a_pusher_keeps_it
     end_holds(protocol)
 
     assert repo.head(f"blobs/{digest}").status_code == 404
+
+
+def test_a_head_of_a_pusher_keeps_a_manifest_that_was_pushed_by_digest(
+    protocol: Protocol, repo: Repo
+) -> None:
+    digest, _ = repo.image()
+    hold = tables.ManifestHold
+    manifest_id = protocol.registry.db.value(
+        tables.Manifest.select(tables.Manifest.id).where(tables.Manifest.digest == digest)
+    )
+    mine = hold.manifest == manifest_id
+
+    def expires() -> int:
+        return int(protocol.registry.db.value(hold.select(hold.expires_ms).where(mine)))
+
+    full = expires()
+    soon = full - 3_000_000
+    protocol.registry.db.write(lambda tx: tx.run(hold.update(expires_ms=soon).where(mine)))
+    assert repo.owner is not None
+    reader = repo.with_(protocol.as_(repo.owner, f"repository:{repo.name}:pull"))
+    assert reader.head(f"manifests/{digest}").status_code == 200
+    assert repo.get(f"manifests/{digest}").status_code == 200
+    assert expires() == soon
+    assert repo.head(f"manifests/{digest}").status_code == 200
+    kept = expires()
+    assert kept >= full
+    repo.head(f"manifests/{digest}")
+    assert expires() == kept
+    end_holds(protocol)
+
+    assert repo.head(f"manifests/{digest}").status_code == 404
+    assert expires() == 1
 
 
 def test_a_blob_of_an_image_stays(protocol: Protocol, repo: Repo) -> None:

@@ -11,7 +11,8 @@ from protocol import Protocol, Repo
 from quayframe.data.tables import Manifest, Tag, TagInterval
 from quayframe.errors import ManifestUnknown, TagImmutable
 from quayframe.services.clock import now_ms
-from quayframe.services.heads import Head, Terms, subject_of
+from quayframe.services.expirations import Terms
+from quayframe.services.heads import Head, subject_of
 
 
 class World:
@@ -138,6 +139,17 @@ def test_what_signs_a_signature_ends_too(world: World) -> None:
     world.repo.image(signature(digest, "att"))
     world.end("v1")
     assert world.live() == ["v2"]
+
+
+def test_a_signature_that_comes_back_has_the_life_that_its_label_says(world: World) -> None:
+    mark = signature(world.first)
+    world.repo.image(mark, annotations={"quay.expires-after": "2h"})
+    world.end("v1")
+    world.set("v1", world.first)
+
+    head = world.head(mark)
+    assert mark in world.live()
+    assert (head.end_ms, head.end_reason) == (head.start_ms + 7_200_000, "label")
 
 
 def test_a_signature_that_was_deleted_itself_does_not_come_back(world: World) -> None:

@@ -14,7 +14,7 @@ from quayframe.data.tables import Tag
 from quayframe.errors import TagImmutable
 from quayframe.services import pins
 from quayframe.services.clock import now_ms
-from quayframe.services.heads import Terms
+from quayframe.services.expirations import Terms
 from quayframe.services.policies import Owner, immutable, prune
 
 Make = Callable[..., Protocol]
@@ -209,3 +209,15 @@ def test_the_system_itself_is_refused(world: PolicyWorld) -> None:
 
     with pytest.raises(TagImmutable):
         world.db.write(work)
+
+
+def test_patterns_have_a_bounded_time_and_what_was_not_looked_at_is_pinned(
+    world: PolicyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add(world.app, immutable("^nothing$"))
+    monkeypatch.setattr(pins, "_MATCHING_S", -1.0)
+    looked = world.repo.delete("manifests/other")
+
+    assert (looked.status_code, code(looked)) == (409, "TAG_IMMUTABLE")
+    monkeypatch.undo()
+    assert world.repo.delete("manifests/other").status_code == 202

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import falcon
 
-from quayframe.errors import InvalidRequest, ManifestTooLarge, ManifestUnknown, TagExpired
+from quayframe.errors import InvalidRequest, ManifestTooLarge, ManifestUnknown, TagExpired, Unavailable
 from quayframe.events import PullRepo
 from quayframe.oci import names
 from quayframe.oci.digest import Digest
@@ -45,7 +46,9 @@ class Manifest:
         self._checked = registry.plugins.wants_check(PullRepo)
 
     def on_get(self, req: falcon.Request, resp: Response, name: RepositoryName, reference: str) -> None:
-        pulled = self._pull(req, name, reference)
+        self._answer(req, resp, self._pull(req, name, reference))
+
+    def _answer(self, req: falcon.Request, resp: Response, pulled: Pulled) -> None:
         resp.put(
             {
                 "docker-content-digest": pulled.digest,
@@ -63,7 +66,12 @@ class Manifest:
         resp.data = pulled.body
 
     def on_head(self, req: falcon.Request, resp: Response, name: RepositoryName, reference: str) -> None:
-        self.on_get(req, resp, name, reference)
+        pulled = self._pull(req, name, reference)
+        self._answer(req, resp, pulled)
+        if ":" in reference:
+            # The answer is true without it; a client that pushes next will be told if it is not.
+            with suppress(Unavailable):
+                self._manifests.refresh(req.context.token, name, pulled)
 
     def _pull(self, req: falcon.Request, name: RepositoryName, reference: str) -> Pulled:
         tag: str | None = None
