@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from quayframe.errors import ReadOnly
+
 if TYPE_CHECKING:
     from quayframe.registry import Registry
 
@@ -45,12 +47,16 @@ def config_file(path: Path | None) -> Path | None:
 
 
 @contextmanager
-def opened(path: Path | None, data_dir: Path) -> Iterator[Registry]:
-    """A registry for one command, closed afterwards. Nothing is served and no plugin is started."""
+def opened(path: Path | None, data_dir: Path, *, changing: bool = False) -> Iterator[Registry]:
+    """A registry for one command, closed afterwards. Nothing is served and no plugin is started.
+
+    :param changing: the command changes what is in it. Raises ReadOnly where nothing may be changed."""
     # Here, so that `serve`, which stays small, does not load the whole registry.
     from quayframe import registry
 
     manager, loaded = registry.load(config_file(path))
+    if changing and loaded.settings.REGISTRY_STATE == "readonly":
+        raise ReadOnly()
     built = registry.build(manager, loaded, data_dir)
     try:
         yield built

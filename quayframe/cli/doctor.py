@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +91,16 @@ def _checks(manager: PluginManager, loaded: Loaded, file: Path | None, data_dir:
 
     settings = config.embedded(loaded.settings, data_dir)
     storage = locations.build(manager, loaded, settings)
-    checks = parts.of_database(settings)
+    db = parts.opened(settings)
+    checks = parts.of_database(settings, db)
     for name in storage.locations:
-        checks.append((f"storage {name}", lambda name=name: parts.location(storage, name)))  # type: ignore[misc]
-    checks.append(("room", lambda: parts.room(data_dir)))
+        check = partial(parts.location, storage, name)
+        if settings.REGISTRY_STATE == "readonly":
+            check = partial(parts.readable_location, storage, name, db)
+        checks.append((f"storage {name}", check))
+    checks += [("room", partial(parts.room, folder)) for folder in parts.folders(settings, data_dir)]
+    checks.append(("key folder", partial(parts.key_folder, data_dir)))
+    checks.append(("redis", lambda: parts.Answer(parts.OK, "is not needed: no part of this release uses it")))
     checks += _at_the_door(settings, file)
     return checks
 

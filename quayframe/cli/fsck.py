@@ -40,7 +40,7 @@ def fsck(
     from quayframe.services.fsck import Asked
 
     left = repaired = 0
-    with opened(config_path, data_dir) as registry, _progress() as tell:
+    with opened(config_path, data_dir, changing=repair) as registry, _progress() as tell:
         asked = Asked(names.repository_path(name) if name else None, digests=digests, repair=repair)
         try:
             for told in registry.content.fsck.run(asked, tell):

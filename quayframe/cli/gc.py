@@ -46,7 +46,7 @@ def run(config_path: Path | None, data_dir: Path) -> None:
     """Collect until nothing is left that can go now."""
     from quayframe.services.collecting import Counts
 
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         total = Counts()
         while done := registry.content.garbage.round():
             total += done

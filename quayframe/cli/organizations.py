@@ -23,7 +23,7 @@ def organization() -> None:
 @where
 def create(name: str, admin: str, email: str | None, config_path: Path | None, data_dir: Path) -> None:
     """Make an organization."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.tenancy.organizations.create(SYSTEM, name, email, admin=admin)
     click.echo(f"organization {name} made; {admin} is its admin")
 
@@ -43,7 +43,7 @@ def list_all(config_path: Path | None, data_dir: Path) -> None:
 @where
 def delete(name: str, config_path: Path | None, data_dir: Path) -> None:
     """Delete an organization with its repositories, teams and robots; its name stays taken."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.tenancy.organizations.delete(SYSTEM, name, as_superuser=True)
     click.echo(f"organization {name} deleted")
 
@@ -78,7 +78,7 @@ def set_team(
     data_dir: Path,
 ) -> None:
     """Make a team, or give it another role."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         _, new = registry.tenancy.teams.put(SYSTEM, organization, name, role, description)
     click.echo(f"team {name} of {organization} {'made' if new else 'changed'}: {role}")
 
@@ -90,7 +90,7 @@ def set_team(
 @where
 def delete_team(organization: str, name: str, config_path: Path | None, data_dir: Path) -> None:
     """Delete a team and what it was given."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.tenancy.teams.delete(SYSTEM, organization, name)
     click.echo(f"team {name} of {organization} deleted")
 
@@ -102,7 +102,7 @@ def delete_team(organization: str, name: str, config_path: Path | None, data_dir
 @where
 def add(organization: str, name: str, account: str, config_path: Path | None, data_dir: Path) -> None:
     """Put a user, or a robot of the organization, into a team."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.tenancy.teams.add_member(SYSTEM, organization, name, account)
     click.echo(f"{account} is in team {name} of {organization}")
 
@@ -114,6 +114,6 @@ def add(organization: str, name: str, account: str, config_path: Path | None, da
 @where
 def remove(organization: str, name: str, account: str, config_path: Path | None, data_dir: Path) -> None:
     """Take a user or robot out of a team."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.tenancy.teams.remove_member(SYSTEM, organization, name, account)
     click.echo(f"{account} is not in team {name} of {organization}")

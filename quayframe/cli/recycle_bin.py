@@ -48,7 +48,7 @@ def list_all(namespace: str | None, config_path: Path | None, data_dir: Path) ->
 @where
 def undelete_repository(uuid: str, name: str | None, config_path: Path | None, data_dir: Path) -> None:
     """Bring a repository back with all that it had."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         back = registry.content.recycle_bin.undelete_repository(SYSTEM, uuid, name)
     click.echo(f"repository {back.full} is back")
 
@@ -59,7 +59,7 @@ def undelete_repository(uuid: str, name: str | None, config_path: Path | None, d
 @where
 def undelete_organization(uuid: str, name: str | None, config_path: Path | None, data_dir: Path) -> None:
     """Bring an organization back with all that went with it."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         back = registry.content.recycle_bin.undelete_organization(SYSTEM, uuid, name)
     click.echo(f"organization {back} is back")
 
@@ -70,7 +70,7 @@ def undelete_organization(uuid: str, name: str | None, config_path: Path | None,
 @where
 def release(uuid: str, config_path: Path | None, data_dir: Path) -> None:
     """Give the name of a deleted organization free; it stays in the recycle bin."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.content.recycle_bin.release(SYSTEM, uuid)
     click.echo("the name is free")
 

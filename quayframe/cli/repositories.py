@@ -23,7 +23,7 @@ def repository() -> None:
 @where
 def create(name: str, public: bool, config_path: Path | None, data_dir: Path) -> None:
     """Make an empty repository."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         visibility = "public" if public else "private"
         registry.repositories.create(SYSTEM, names.repository_path(name), visibility)
     click.echo(f"repository {name} made")
@@ -35,7 +35,7 @@ def create(name: str, public: bool, config_path: Path | None, data_dir: Path) ->
 @where
 def visibility_(name: str, visibility: str, config_path: Path | None, data_dir: Path) -> None:
     """Make a repository public or private."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.repositories.set_visibility(SYSTEM, names.repository_path(name), visibility)
     click.echo(f"repository {name} is {visibility}")
 
@@ -47,7 +47,7 @@ def visibility_(name: str, visibility: str, config_path: Path | None, data_dir: 
 @where
 def grant(name: str, account: str, role: str, config_path: Path | None, data_dir: Path) -> None:
     """Give a user or robot a role on a repository, or take it away."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         given = None if role == "none" else role
         registry.tenancy.permissions.grant(SYSTEM, names.repository_path(name), account, given)
     click.echo(f"{account} has {role} on {name}")
@@ -59,7 +59,7 @@ def grant(name: str, account: str, role: str, config_path: Path | None, data_dir
 @where
 def delete(name: str, config_path: Path | None, data_dir: Path) -> None:
     """Delete a repository."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.repositories.delete(SYSTEM, names.repository_path(name))
     click.echo(f"repository {name} deleted")
 

@@ -16,6 +16,6 @@ from .common import opened, where
 @where
 def sweep(idle: int | None, config_path: Path | None, data_dir: Path) -> None:
     """End abandoned uploads and free what nothing refers to, now."""
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         done = registry.collector.sweep(UPLOAD_IDLE_MS if idle is None else idle * 1000)
         click.echo(" ".join(f"{name}={count}" for name, count in done.items()))

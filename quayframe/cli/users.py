@@ -40,7 +40,7 @@ def create(name: str, email: str | None, given: bool, config_path: Path | None, 
     """Make a user."""
     password, made = _password(given)
     names.check_password(password)
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.accounts.create_user(SYSTEM, name, password, email)
     click.echo(f"user {name} made")
     if made:
@@ -56,7 +56,7 @@ def create(name: str, email: str | None, given: bool, config_path: Path | None, 
 def password_(name: str, given: bool, config_path: Path | None, data_dir: Path) -> None:
     """Give a user a new password; everything made with the old one ends."""
     password, made = _password(given)
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.accounts.set_password(SYSTEM, name, password)
     click.echo(f"the password of {name} is changed")
     if made:
@@ -76,7 +76,7 @@ def list_users(config_path: Path | None, data_dir: Path) -> None:
 
 
 def _switch(name: str, on: bool, config_path: Path | None, data_dir: Path) -> None:
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.accounts.set_enabled(SYSTEM, name, on)
     click.echo(f"{name} is {'enabled' if on else 'disabled'}")
 
@@ -109,7 +109,7 @@ def robot() -> None:
 def create_robot(name: str, description: str, config_path: Path | None, data_dir: Path) -> None:
     """Make a robot and print its token."""
     namespace, short = names.parse_robot(name)
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         made = registry.tenancy.robots.create(SYSTEM, namespace, short, description=description)
         click.echo(made.token)
 
@@ -120,7 +120,7 @@ def create_robot(name: str, description: str, config_path: Path | None, data_dir
 def regenerate(name: str, config_path: Path | None, data_dir: Path) -> None:
     """Give a robot a new token and print it; the old one ends."""
     namespace, short = names.parse_robot(name)
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         click.echo(registry.tenancy.robots.regenerate(SYSTEM, namespace, short).token)
 
 
@@ -131,7 +131,7 @@ def regenerate(name: str, config_path: Path | None, data_dir: Path) -> None:
 def delete_robot(name: str, config_path: Path | None, data_dir: Path) -> None:
     """Delete a robot; its tokens are refused at once."""
     namespace, short = names.parse_robot(name)
-    with opened(config_path, data_dir) as registry:
+    with opened(config_path, data_dir, changing=True) as registry:
         registry.tenancy.robots.delete(SYSTEM, namespace, short)
     click.echo(f"robot {name} deleted")
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 
 import falcon
 
 from quayframe.errors import NotFound, RegistryError
 from quayframe.plugin.access import PUBLIC
+from quayframe.plugin.storage import ObjectNotFound
 from quayframe.registry import Registry
 
 from .render import JSON, to_json
 from .telemetry import Metrics
 
 LEAST_FREE = 100 * 1024 * 1024
+NO_OBJECT = f"sha256/00/{'0' * 64}"
+"""A key under which nothing is."""
 
 
 class Health:
@@ -52,12 +56,17 @@ class Health:
     on_head = on_get
 
     def _storage(self) -> None:
-        """A small upload begins and ends, without a row: at the preferred location, or at every one."""
+        """A small upload begins and ends, without a row: at the preferred location, or at every one. Of a
+        read-only registry only whether they answer is seen."""
         storage, settings = self._registry.storage, self._registry.settings
         if not settings.DISTRIBUTED_STORAGE_VALIDATE_ENDTOEND:
             return
         every = settings.DISTRIBUTED_STORAGE_VALIDATE_ALL
         for location in storage.locations if every else [storage.home]:
+            if settings.REGISTRY_STATE == "readonly":
+                with suppress(ObjectNotFound):
+                    storage.size(location, NO_OBJECT)
+                continue
             upload = storage.append(location, storage.begin(location), BytesIO(b"health"))
             storage.abort(location, upload)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import re
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +21,7 @@ import requests
 from quayframe.config import Settings
 from quayframe.data import migrations
 from quayframe.data.db import MYSQL, POSTGRESQL, SQLITE, Database
-from quayframe.data.tables import Account, Job, ServiceKey, Token
+from quayframe.data.tables import Account, Blob, BlobPlacement, Job, ServiceKey, Token
 from quayframe.data.tenancy import OauthApplication
 from quayframe.errors import RegistryError
 from quayframe.plugin.storage import ObjectNotFound, UrlRequest
@@ -36,6 +40,12 @@ _NOW = {
     POSTGRESQL: "SELECT extract(epoch FROM clock_timestamp()) * 1000",
     MYSQL: "SELECT UNIX_TIMESTAMP(NOW(3)) * 1000",
 }
+_VERSION: dict[str, tuple[str, tuple[int, int]]] = {
+    SQLITE: ("SELECT sqlite_version()", (3, 35)),
+    POSTGRESQL: ("SHOW server_version", (15, 0)),
+    MYSQL: ("SELECT VERSION()", (10, 6)),
+}
+_NO_OBJECT = f"sha256/00/{'0' * 64}"
 
 
 @dataclass(frozen=True)
@@ -87,11 +97,14 @@ def _answer(check: Callable[[], Answer], answers: queue.SimpleQueue[Answer]) -> 
 # -- database -----------------------------------------------------------------------------------------
 
 
-def of_database(settings: Settings) -> list[Check]:
-    """:param settings: with what embedded mode fills in."""
+def opened(settings: Settings) -> Database:
+    """The database. :param settings: with what embedded mode fills in."""
     assert settings.DB_URI is not None
+    return Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
+
+
+def of_database(settings: Settings, db: Database) -> list[Check]:
     assert settings.DATABASE_SECRET_KEY is not None
-    db = Database(settings.DB_URI.get_secret_value(), settings.DB_CONNECTION_ARGS)
     box = SecretBox(settings.DATABASE_SECRET_KEY.get_secret_value())
     return [
         ("database", lambda: database(db)),
@@ -103,17 +116,21 @@ def of_database(settings: Settings) -> list[Check]:
 
 
 def database(db: Database) -> Answer:
-    """Whether it answers, and how fast."""
+    """Whether it answers, how fast, and whether it is of a version that is tested."""
     begun = time.monotonic()
     db.ping()
     ms = (time.monotonic() - begun) * 1000
+    text, least = _VERSION[db.dialect]
+    version = str(db.sql_rows(text)[0][0])
+    name = f"{db.dialect} {version}"
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < least or (db.dialect == MYSQL and "MariaDB" not in version):
+        return Answer(WARNING, f"{name} is not tested", "use PostgreSQL 15, MariaDB 10.6, or later ones")
     if db.dialect == SQLITE:
-        return Answer(OK, "SQLite answers; for one machine")
+        return Answer(OK, f"{name} answers; for one machine")
     if ms > 50:
-        return Answer(
-            WARNING, f"{db.dialect} answers in {ms:.0f} ms", "each pull asks it once: bring it nearer"
-        )
-    return Answer(OK, f"{db.dialect} answers in {ms:.1f} ms")
+        return Answer(WARNING, f"{name} answers in {ms:.0f} ms", "each pull asks it once: bring it nearer")
+    return Answer(OK, f"{name} answers in {ms:.1f} ms")
 
 
 def schema(db: Database) -> Answer:
@@ -191,21 +208,15 @@ def jobs(db: Database) -> Answer:
 def location(storage: Storage, name: str) -> Answer:
     """An object's whole life there: written, read, a part of it, its URL, deleted."""
     content = secrets.token_bytes(1 << 16)
-    upload = storage.append(name, storage.begin(name), BytesIO(content))
-    key = storage.commit(name, upload, f"sha256/00/{'0' * 64}.doctor-{secrets.token_hex(8)}")
+    key = _write(storage, name, content)
     try:
         if storage.size(name, key) != len(content) or b"".join(storage.read(name, key)) != content:
             return Answer(FAILED, "gives back other bytes than it was given", "do not use it")
         if b"".join(storage.read(name, key, 10, 20)) != content[10:20]:
             return Answer(FAILED, "does not give parts of objects rightly", "do not use it")
         url = storage.url(name, key, UrlRequest(expires=60))
-        if url is not None:
-            answer = requests.get(url, timeout=10, allow_redirects=False)
-            if answer.status_code != 200 or answer.content != content:
-                text = f"its signed URLs answer {answer.status_code}"
-                return Answer(
-                    FAILED, text, "see its endpoint, region and clock, or set FEATURE_PROXY_STORAGE: true"
-                )
+        if url is not None and (bad := _fetch(url, content)) is not None:
+            return bad
     finally:
         storage.delete(name, key)
     try:
@@ -216,14 +227,96 @@ def location(storage: Storage, name: str) -> Answer:
     return Answer(FAILED, "does not delete", "give the registry's account the right to delete")
 
 
+def _write(storage: Storage, name: str, content: bytes) -> str:
+    upload = storage.begin(name)
+    try:
+        upload = storage.append(name, upload, BytesIO(content))
+        return storage.commit(name, upload, f"{_NO_OBJECT}.doctor-{secrets.token_hex(8)}")
+    except Exception:
+        with suppress(Exception):
+            storage.abort(name, upload)
+        raise
+
+
+def _fetch(url: str, content: bytes) -> Answer | None:
+    """What is wrong with a signed URL, or with the clock of whoever answers it."""
+    answer = requests.get(url, timeout=10, allow_redirects=False)
+    if answer.status_code != 200 or answer.content != content:
+        text = f"its signed URLs answer {answer.status_code}"
+        return Answer(FAILED, text, "see its endpoint, region and clock, or set FEATURE_PROXY_STORAGE: true")
+    try:
+        theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
+    # Its clock is told in whole seconds.
+    skew = theirs - time.time()
+    if abs(skew) * 1000 <= _SKEW_MS + 1000:
+        return None
+    text = f"works; this machine is {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} it"
+    return Answer(WARNING, text, "let a time daemon keep the clocks of all machines: URLs end too early")
+
+
+def readable_location(storage: Storage, name: str, db: Database) -> Answer:
+    """Of a read-only registry: that a location answers, and gives one of the blobs that it should have."""
+    with suppress(ObjectNotFound):
+        storage.size(name, _NO_OBJECT)
+    newest = BlobPlacement.select(BlobPlacement.storage_key, Blob.size)
+    newest = newest.join(Blob, on=(Blob.id == BlobPlacement.blob)).where(BlobPlacement.location == name)
+    row = db.one(newest.order_by(BlobPlacement.id.desc()).limit(1))
+    if row is None:
+        return Answer(OK, "answers; the registry is read-only, so nothing was written")
+    key, size = row
+    try:
+        there = storage.size(name, key)
+    except ObjectNotFound:
+        there = None
+    if there != size:
+        return Answer(FAILED, f"does not have {key} as it should", "see its parameters; run: quayframe fsck")
+    return Answer(OK, "answers and has what it should; the registry is read-only, so nothing was written")
+
+
+def folders(settings: Settings, data_dir: Path) -> list[Path]:
+    """Where this machine writes, one folder of each file system. :param settings: of embedded mode."""
+    found = [data_dir]
+    assert settings.DB_URI is not None
+    uri = settings.DB_URI.get_secret_value()
+    if uri.startswith("sqlite:///"):
+        found.append(Path(uri.removeprefix("sqlite:///").partition("?")[0]).parent)
+    for engine, params in (settings.DISTRIBUTED_STORAGE_CONFIG or {}).values():
+        if engine == "LocalStorage" and "storage_path" in params:
+            found.append(Path(str(params["storage_path"])))
+    return list({_there(folder).stat().st_dev: folder for folder in reversed(found)}.values())[::-1]
+
+
+def _there(folder: Path) -> Path:
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
 def room(folder: Path) -> Answer:
     """Free space where this machine writes."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    usage = shutil.disk_usage(there)
+    usage = shutil.disk_usage(_there(folder))
     text = f"{usage.free >> 20} MiB of {usage.total >> 20} are free at {folder}"
     if usage.free < _LEAST_FREE or usage.free < usage.total // 50:
         return Answer(WARNING, text, "make room: a full disk refuses pushes")
     return Answer(OK, text)
+
+
+def key_folder(folder: Path) -> Answer:
+    """The folder that keeps this machine's own key, by which it signs tokens."""
+    file = folder / "instance.pem"
+    if file.exists():
+        if not os.access(file, os.R_OK):
+            return Answer(
+                FAILED, f"{file} cannot be read", "let the registry's account own it, with mode 600"
+            )
+        if file.stat().st_mode & 0o077:
+            return Answer(WARNING, f"others on this machine may read {file}", f"run: chmod 600 {file}")
+        return Answer(OK, f"this machine signs with {file}")
+    if not os.access(_there(folder), os.W_OK):
+        return Answer(
+            FAILED, f"{folder} cannot be written", "give it to the registry's account, or see --data"
+        )
+    return Answer(OK, f"this machine's key will be made at {file}")
 
 
 # -- mail ---------------------------------------------------------------------------------------------

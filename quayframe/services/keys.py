@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import ServiceKey
-from quayframe.errors import Unavailable
+from quayframe.errors import RegistryError
 
 from .clock import now_ms
 
@@ -26,6 +26,8 @@ log = logging.getLogger("quayframe.keys")
 
 ROTATE_MS = 30 * 24 * 3600 * 1000
 TOKEN_LIFE_S = 3600
+_FROZEN_S = 60
+"""How often a key that cannot be extended is tried again."""
 RECHECK_S = 15
 """A public key is asked for again after this time, so that one taken back stops being believed."""
 
@@ -101,22 +103,33 @@ class Keys:
             key = self._key or self._load()
             try:
                 self._publish(key)
-            except Unavailable:
-                if self._key is None and not (self._grace_ms and self.public(key.kid)):
+            except RegistryError:
+                if self._key is None and not self._is_frozen(key):
                     raise
             self._key = key
             return key
 
     def extend(self) -> None:
         """Publishes the key for another life, or a new one when it is 30 days old. The old one stays
-        published until the last token that it signed has expired."""
+        published until the last token that it signed has expired. Of a read-only registry it stays."""
         with self._lock:
             key = self._key or self._load()
-            if now_ms() - key.created_ms > ROTATE_MS:
+            if not self._grace_ms and now_ms() - key.created_ms > ROTATE_MS:
                 self._retire(key)
                 key = self._load(fresh=key)
-            self._publish(key)
+            try:
+                self._publish(key)
+            except RegistryError:
+                if not self._is_frozen(key):
+                    raise
             self._key = key
+
+    def _is_frozen(self, key: SigningKey) -> bool:
+        """Whether a read-only registry's key is known to all, though it cannot be extended."""
+        if not self._grace_ms or self.public(key.kid) is None:
+            return False
+        self._published_until = time.time() + _FROZEN_S
+        return True
 
     def keep_extended(self) -> None:
         """Starts the thread by which this process extends its own key; no worker is needed for it."""
