@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from quayframe.plugin.storage import ObjectNotFound, StorageError, StorageUnavai
 
 from .configs import Target
 from .failures import LONGEST_WAIT_S, Failure, no_bucket, no_credentials, of_answer, wait_s
+from .signing import Signer
 
 log = logging.getLogger("quayframe.storage.s3")
 
@@ -30,7 +31,11 @@ class Bucket:
     def __init__(self, target: Target, session: MakeSession | None = None) -> None:
         self.target = target
         self.name = target.bucket
-        self.client = _client(target, session)
+        made = _session(session)
+        self.client = _client(target, made)
+        self._signer = Signer(
+            lambda key: self.presigned("get_object", 60, Key=key), lambda: _credentials(target, made)
+        )
         self._encryption: dict[str, Any] = {}
         if target.encryption:
             self._encryption["ServerSideEncryption"] = target.encryption
@@ -192,14 +197,28 @@ class Bucket:
                 time.sleep(wait)
 
     def presigned(self, operation: str, expires_s: int, **params: Any) -> str:
-        """A URL by which anybody may do this; made here, but where the credentials have to be renewed."""
-        try:
-            url = self.client.generate_presigned_url(
-                operation, Params={"Bucket": self.name, **params}, ExpiresIn=expires_s
+        """A URL by which anybody may do this, by boto3; made here, but where the credentials have to be
+        renewed."""
+        with self._told(f"URL of {params['Key']}"):
+            return str(
+                self.client.generate_presigned_url(
+                    operation, Params={"Bucket": self.name, **params}, ExpiresIn=expires_s
+                )
             )
+
+    def signed(self, method: str, key: str, expires_s: int, query: Mapping[str, str]) -> str | None:
+        """The same without boto3; None where that is not known how."""
+        with self._told(f"URL of {key}"):
+            return self._signer.url(method, key, expires_s, query)
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except StorageError:
+            raise
         except Exception as error:
-            raise self._failure(f"URL of {params['Key']}", error).error from error
-        return str(url)
+            raise self._failure(what, error).error from error
 
     def _once(self, operation: str, params: dict[str, Any], read_body: bool) -> dict[str, Any]:
         if not self._requests.acquire(timeout=_SLOT_WAIT_S):
@@ -260,12 +279,24 @@ def _once(release: Callable[[], None]) -> Callable[[], None]:
     return free
 
 
-def _client(target: Target, session: MakeSession | None) -> Any:
+def _session(make: MakeSession | None) -> Any:
     import boto3  # type: ignore[import-untyped]
+
+    return make() if make is not None else boto3.session.Session()
+
+
+def _credentials(target: Target, session: Any) -> Any:
+    from botocore.credentials import Credentials  # type: ignore[import-untyped]
+
+    if target.access_key and target.secret_key:
+        return Credentials(target.access_key, target.secret_key)
+    return session.get_credentials()
+
+
+def _client(target: Target, session: Any) -> Any:
     from botocore.config import Config  # type: ignore[import-untyped]
 
-    made = session() if session is not None else boto3.session.Session()
-    return made.client(
+    return session.client(
         "s3",
         endpoint_url=target.endpoint,
         region_name=target.region,

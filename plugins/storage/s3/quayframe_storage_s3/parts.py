@@ -33,12 +33,13 @@ def cut(begun: bytearray, stream: ByteStream, number: int, minimum: int) -> Iter
     :param number: that of the first part.
     """
     held: bytearray | None = None
-    current = begun
-    while _fill(current, stream, part_size(number, minimum)):
+    current, full = _filled(begun, stream, part_size(number, minimum))
+    while full:
         if held is not None:
             yield held
-        held, current = current, bytearray()
+        held = current
         number = number % MOST_PARTS + 1
+        current, full = _filled(bytearray(), stream, part_size(number, minimum))
     if held is not None and len(current) < minimum:
         held += current
         current = bytearray()
@@ -48,14 +49,22 @@ def cut(begun: bytearray, stream: ByteStream, number: int, minimum: int) -> Iter
         yield current
 
 
-def _fill(current: bytearray, stream: ByteStream, goal: int) -> bool:
-    """Reads on until `current` has `goal` bytes; False when the stream ended before."""
-    while len(current) < goal:
-        piece = stream.read(min(READ, goal - len(current)))
+def _filled(begun: bytearray, stream: ByteStream, goal: int) -> tuple[bytearray, bool]:
+    """`begun` and what follows it, up to `goal` bytes; False when the stream ended before."""
+    at = len(begun)
+    if at >= goal:
+        return begun, True
+    # In full at once: one that grows is longer than what is in it, and leaves holes in memory.
+    part = bytearray(goal)
+    part[:at] = begun
+    while at < goal:
+        piece = stream.read(min(READ, goal - at))
         if not piece:
-            return False
-        current += piece
-    return True
+            del part[at:]
+            return part, False
+        part[at : at + len(piece)] = piece
+        at += len(piece)
+    return part, True
 
 
 class Writers:

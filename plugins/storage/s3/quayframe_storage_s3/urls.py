@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from quayframe.plugin.storage import UrlRequest
@@ -10,6 +9,10 @@ from quayframe.plugin.storage import UrlRequest
 from .bucket import Bucket
 
 LONGEST_S = 7 * 24 * 3600
+_QUERY = {
+    "ResponseContentType": "response-content-type",
+    "ResponseContentDisposition": "response-content-disposition",
+}
 
 
 def presigned(bucket: Bucket, key: str, request: UrlRequest) -> str | None:
@@ -17,12 +20,15 @@ def presigned(bucket: Bucket, key: str, request: UrlRequest) -> str | None:
     operation = {"GET": "get_object", "HEAD": "head_object"}.get(request.method.upper())
     if operation is None:
         return None
-    params: dict[str, Any] = {"Key": key}
+    asked = {}
     if request.content_type:
-        params["ResponseContentType"] = request.content_type
+        asked["ResponseContentType"] = request.content_type
     if request.filename:
-        params["ResponseContentDisposition"] = disposition(request.filename)
-    return bucket.presigned(operation, max(1, min(request.expires, LONGEST_S)), **params)
+        asked["ResponseContentDisposition"] = disposition(request.filename)
+    expires_s = max(1, min(request.expires, LONGEST_S))
+    query = {_QUERY[name]: value for name, value in asked.items()}
+    url = bucket.signed(request.method.upper(), key, expires_s, query)
+    return url or bucket.presigned(operation, expires_s, Key=key, **asked)
 
 
 def disposition(filename: str) -> str:
