@@ -1,11 +1,13 @@
-"""Resident memory of processes, in MB, from /proc."""
+"""Resident memory of processes, in MB, and their time on the CPU, from /proc."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _KIB = 1024 / 1_000_000
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def resident(pids: list[int]) -> dict[int, float]:
@@ -28,6 +30,16 @@ def growth(before: dict[int, float]) -> dict[int, float]:
 def shown(sizes: dict[int, float]) -> str:
     """`name size, name size, ...`."""
     return ", ".join(f"{_name(pid)} {mb:.0f}" for pid, mb in sizes.items())
+
+
+def cpu_s(pids: list[int], *, ended: bool = False) -> float:
+    """Seconds of CPU of these processes, and of their children that have ended."""
+    total = 0.0
+    for pid in pids:
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(int(ticks) for ticks in fields[11 : 15 if ended else 13]) / _TICKS
+    return total
 
 
 def settle_disk() -> None:

@@ -3,7 +3,6 @@ writes or locks anything."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import requests
 
 from bench import content
 from bench.clients import wrk_command, wrk_result
+from bench.memory import cpu_s
 from bench.report import Line, Results, at_most
 from bench.s3 import testing_servers
 from bench.subjects import OURS, REPOSITORY, Quayframe, Subject
@@ -28,7 +28,6 @@ CONNECTIONS = 4
 ROUNDS = 5
 SECONDS = 5
 BAR = Line("", True, "<= 1.1", at_most(1.1))
-_TICKS = os.sysconf("SC_CLK_TCK")
 _LUA = """\
 local paths = {%s}
 local at = 0
@@ -141,19 +140,10 @@ class Database:
         """Also of connections that have ended."""
         head = self._server.pid
         children = Path(f"/proc/{head}/task/{head}/children").read_text().split()
-        return _cpu_s(head, ended=True) + sum(_cpu_s(int(pid)) for pid in children)
+        return cpu_s([head], ended=True) + cpu_s([int(pid) for pid in children])
 
     def close(self) -> None:
         self._connection.close()
-
-
-def _cpu_s(pid: int, *, ended: bool = False) -> float:
-    """Seconds of CPU of a process, and of its children that have ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(int(ticks) for ticks in fields[11 : 15 if ended else 13]) / _TICKS
 
 
 def pulls(bench: Any, subject: Subject, results: Results) -> None:
@@ -210,14 +200,14 @@ def _load(nodes: list[Node], pull: Pull, database: Database, seconds: int) -> Sp
     commands = [wrk_command(url, pull.headers, CONNECTIONS, seconds, pull.script) for url in urls]
     pids = [pid for node in nodes for pid in node.pids()]
     database.reset()
-    before = sum(map(_cpu_s, pids)), database.cpu_s()
+    before = cpu_s(pids), database.cpu_s()
     running = [
         subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands
     ]
     said = [one.communicate(timeout=seconds + 30) for one in running]
     # Batches that are due after their pulls.
     time.sleep(1)
-    after = sum(map(_cpu_s, pids)), database.cpu_s()
+    after = cpu_s(pids), database.cpu_s()
     statements = database.statements()
     loads = [wrk_result(out + err) for out, err in said]
     if any(load.failed for load in loads):

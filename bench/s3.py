@@ -96,12 +96,15 @@ def _push(bench: Any, subject: Subject, results: Results, kind: str) -> None:
     # In every process: the first upload to S3 loads what all later ones use.
     push(*[1 << 20] * 16)
     before = memory.reset_peaks(subject.pids())
+    spent = memory.cpu_s(subject.pids())
     seconds = push(BIG)
+    spent = memory.cpu_s(subject.pids()) - spent
     grown = memory.growth(before)
     bar = Line("MB/s", False, ">= 1.0x v3", times_v3(1.0))
     results.add(f"S3: blob {kind} 1 GB", bar, subject.name, BIG / seconds / MB)
     limit = Line("MB", True, "<= 64 MB", at_most(64))
     results.add(f"S3: memory growth, {kind} of 1 GB", limit, subject.name, sum(grown.values()))
+    results.add(f"S3: CPU of the registry, {kind} of 1 GB", Line("s", True), subject.name, spent)
     seconds = push(*[MANY] * 4)
     results.add(f"S3: blob {kind} 100 MB, 4 at a time", bar, subject.name, 4 * MANY / seconds / MB)
 
