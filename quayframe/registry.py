@@ -213,7 +213,8 @@ def _wire(
     gate = _gate(s, db)
     repositories = _repositories(s, db, accounts, access, activity, check)
     jobs = Jobs(db)
-    blobs = _blobs(s, db, gate, storage, access, activity, repositories, check, Suspects(db, jobs))
+    suspects = Suspects(db, jobs, writing=s.REGISTRY_STATE != "readonly")
+    blobs = _blobs(s, db, gate, storage, access, activity, repositories, check, suspects)
     uploads = Uploads(db, storage, blobs, repositories, limit=s.MAXIMUM_LAYER_SIZE)
     content = contents.build(
         ContentGround(

@@ -49,9 +49,12 @@ def copy(source: str, target: str, jobs: int, move: bool, config_path: Path | No
     with opened(config_path, data_dir) as registry, bar() as tell:
         copying = StorageCopy(registry.db, registry.storage, registry.blobs, registry.content.placing)
         done = copying.run(source, target, tell, threads=jobs, move=move)
+        under_way = copying.under_way(source)
     click.echo(f"{done.copied} blobs, {done.size} bytes copied from {source} to {target}")
     if move:
         click.echo(f"{done.moved} copies given up at {source}; their objects go with the next sweep")
+    if under_way:
+        click.echo(f"{under_way} uploads are under way at {source} and end there: run this again after them")
     for digest in done.lost:
         click.echo(f"lost: {digest} has its right bytes nowhere", err=True)
     if done.lost:

@@ -14,6 +14,7 @@ import peewee
 
 from quayframe.data.db import Database, Tx
 from quayframe.data.tables import Blob, BlobPlacement
+from quayframe.data.tables import Upload as Row
 from quayframe.errors import Refused, RegistryError, Unavailable
 
 from .blobs import Blobs
@@ -74,6 +75,10 @@ class StorageCopy:
         lonely = Counter({name: int(n) for name, n in self._db.rows(alone.group_by(BlobPlacement.location))})
         names = dict.fromkeys([*self._storage.locations, *sorted(found)])
         return {name: Held(*found.get(name, (0, 0)), lonely[name]) for name in names}
+
+    def under_way(self, location: str) -> int:
+        """Uploads that have begun at a location and end there; what they push is not copied yet."""
+        return int(self._db.value(Row.select(peewee.fn.COUNT(Row.id)).where(Row.location == location)))
 
     def run(self, source: str, target: str, tell: Tell, *, threads: int = 4, move: bool = False) -> Done:
         """Copies what `target` lacks of `source`, until a whole pass finds nothing more to copy. Run again it

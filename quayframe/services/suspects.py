@@ -18,12 +18,18 @@ PATIENCE = 1000
 
 
 class Suspects:
-    def __init__(self, db: Database, jobs: Jobs) -> None:
+    """:param writing: False = REGISTRY_STATE readonly: what is found is only logged."""
+
+    def __init__(self, db: Database, jobs: Jobs, *, writing: bool = True) -> None:
         self._db = db
+        self._writing = writing
         self._jobs = jobs
 
     def add(self, blob_id: int, location: str, key: str) -> None:
         """One copy is to be looked into. Never raises: whoever reads has something better to do."""
+        if not self._writing:
+            log.warning("the copy of blob %d at %s is wrong or missing: run fsck --repair", blob_id, location)
+            return
         payload = {"blob": blob_id, "at": location, "key": key}
         lane = f"{RECHECK}:{location}:{key}"[:255]
 

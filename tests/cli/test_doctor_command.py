@@ -8,16 +8,22 @@ import subprocess
 import sys
 import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from certificates import authority
 from object_servers import Seaweedfs
 from servers import free_port
 
+from quayframe.config import Settings
+from quayframe.plugin.storage import NoSpace, Upload
 from quayframe.services import doctor
 from quayframe.services.doctor import FAILED, OK, WARNING, Answer
+from quayframe.services.storage import Storage
+from quayframe.testing.fakes_storage import FakeConfig, FakeStorage
 
 SECRETS = {"SECRET_KEY": "secret-of-this-test-" * 2, "DATABASE_SECRET_KEY": "key-of-this-test-" * 3}
 
@@ -89,6 +95,51 @@ def test_a_bucket_is_tried_with_its_signed_urls(tmp_path: Path, seaweedfs_server
     assert found["storage wrong"]["state"] == FAILED
     assert right["s3_secret_key"] not in printed
     assert "not-the-key" not in printed
+
+
+def test_another_clock_in_the_storage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = requests.Response()
+    answer.status_code, answer._content = 200, b"content"
+    monkeypatch.setattr(requests, "get", lambda url, **options: answer)
+
+    def ask(ahead_s: float) -> Answer | None:
+        answer.headers["Date"] = formatdate(time.time() + ahead_s, usegmt=True)
+        return doctor._fetch("http://storage.example.com/", b"content")
+
+    assert ask(0) is None
+    late = ask(600)
+    assert late is not None
+    assert (late.state, "s behind it" in late.text) == (WARNING, True)
+
+
+class Full(FakeStorage):
+    def commit(self, upload: Upload, key: str) -> str:
+        raise NoSpace("no room left")
+
+
+def test_a_storage_without_room_keeps_nothing_of_the_test(tmp_path: Path) -> None:
+    backend = Full(FakeConfig(path=tmp_path / "storage"))
+    storage = Storage({"a": backend}, ["a"])
+    (line,) = doctor.run([("storage", lambda: doctor.location(storage, "a"))])
+    assert line.answer.state == FAILED
+    assert backend.sweep(1 << 62) == 0
+
+
+def test_each_file_system_that_is_written_is_looked_at_once(tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one file system only")
+    away = {
+        "DISTRIBUTED_STORAGE_CONFIG": {"a": ["LocalStorage", {"storage_path": str(shared / "quayframe")}]}
+    }
+    settings = Settings.model_validate(away | {"DB_URI": f"sqlite:///{tmp_path}/rows.db"})
+    assert doctor.folders(settings, tmp_path / "data") == [tmp_path / "data", shared / "quayframe"]
+
+
+def test_a_key_that_others_may_read_is_noticed(tmp_path: Path) -> None:
+    assert doctor.key_folder(tmp_path).state == OK
+    (tmp_path / "instance.pem").touch(0o644)
+    assert doctor.key_folder(tmp_path).cure == f"run: chmod 600 {tmp_path / 'instance.pem'}"
 
 
 def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:

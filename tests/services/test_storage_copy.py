@@ -133,6 +133,16 @@ def test_what_a_location_has_is_told(world: Locations) -> None:
     assert {name: found.size for name, found in held.items()} == sizes
 
 
+def test_an_upload_under_way_is_told_and_comes_with_the_next_run(world: Locations) -> None:
+    location = world.repo.begin()
+    assert world.repo.patch(location, b"half ").status_code == 202
+    run(world, "near", "far")
+    assert (copying(world.protocol).under_way("near"), copying(world.protocol).under_way("far")) == (1, 0)
+    assert world.repo.finish(location, sha256(b"half and half"), b"and half").status_code == 201
+    assert run(world, "near", "far").copied == 1
+    assert copying(world.protocol).under_way("near") == 0
+
+
 def test_a_laptops_thousand_repositories_go_to_a_bucket_and_come_back(
     make_protocol: Make, tmp_path: Path, seaweedfs_server: Seaweedfs
 ) -> None:
