@@ -29,7 +29,7 @@ def growth(before: dict[int, float]) -> dict[int, float]:
 
 def shown(sizes: dict[int, float]) -> str:
     """`name size, name size, ...`."""
-    return ", ".join(f"{_name(pid)} {mb:.0f}" for pid, mb in sizes.items())
+    return ", ".join(f"{name(pid)} {mb:.0f}" for pid, mb in sizes.items())
 
 
 def cpu_s(pids: list[int], *, ended: bool = False) -> float:
@@ -54,7 +54,8 @@ def _status(pid: int, key: str) -> float:
     raise RuntimeError(f"process {pid} has no {key}")
 
 
-def _name(pid: int) -> str:
+def name(pid: int) -> str:
+    """The words that tell what it does."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     text = " ".join(word.decode(errors="replace") for word in words[1:4] if not word.startswith(b"/"))
     return text or Path(f"/proc/{pid}/comm").read_text().strip()
