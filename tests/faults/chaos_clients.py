@@ -18,9 +18,9 @@ from protocol import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, manifest, sha256
 
 T = TypeVar("T")
 MIB = 1 << 20
-ATTEMPTS = 6
-PAUSE_S = 5.0
-"""docker waits 5, 10, 15, ... s between its attempts; this one no longer than 5."""
+ATTEMPTS = 8
+PAUSE_S = 15.0
+"""docker waits 5, 10, 15 and 20 s between its five attempts; this one asks sooner, and no longer than docker."""
 
 
 class Failed(Exception):
@@ -190,5 +190,5 @@ class Client:
                 self._told.add(retries=1)
                 if attempt == ATTEMPTS:
                     raise Failed(f"{what}: {error}") from error
-                time.sleep(min(PAUSE_S, 0.5 * 2**attempt))
+                time.sleep(min(PAUSE_S, 0.4 * 2**attempt))
         raise AssertionError("unreachable")
