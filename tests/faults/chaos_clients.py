@@ -20,7 +20,7 @@ T = TypeVar("T")
 MIB = 1 << 20
 ATTEMPTS = 8
 PAUSE_S = 15.0
-"""docker waits 5, 10, 15 and 20 s between its five attempts; this one asks sooner, and no longer than docker."""
+"""docker waits 5, 10, 15 and 20 s between its attempts; this one asks sooner, and as long."""
 
 
 class Failed(Exception):
