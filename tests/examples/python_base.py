@@ -30,6 +30,10 @@ def root(folder: Path) -> None:
         symlinks=True,
         ignore=shutil.ignore_patterns(*_LEFT_OUT),
     )
+    # Where Debian keeps what `venv` installs.
+    own = Path("/usr/share/python-wheels")
+    if own.is_dir():
+        shutil.copytree(own, folder / own.relative_to("/"))
     (home / "bin").mkdir(parents=True)
     shutil.copy(python, home / "bin" / version)
     (home / "bin" / "python3").symlink_to(version)
